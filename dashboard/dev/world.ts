@@ -491,6 +491,8 @@ export function makeGraph(version: Version, window: number): Graph {
               ? "down"
               : "stopped",
         replicas: slow ? 2 : 1,
+        min_replicas: 1,
+        max_replicas: slow ? 4 : 1,
         workers: live ? (slow ? 2 : name === "rules" ? 0 : 1) : 0,
         queue: busy * (slow ? Math.round(next() * 9) : Math.round(next())),
         restarts: name === "etl" && live ? 1 : 0,

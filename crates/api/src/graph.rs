@@ -40,8 +40,12 @@ pub struct GraphNode {
     pub src: String,
     /// Its state.
     pub state: NodeState,
-    /// The number of workers that it should have.
+    /// The number of workers that it should have now.
     pub replicas: usize,
+    /// The fewest workers that it may have.
+    pub min_replicas: usize,
+    /// The most workers that it may have. If they are more than the fewest, the number follows the load.
+    pub max_replicas: usize,
     /// The number of workers that are ready.
     pub workers: usize,
     /// The number of messages that wait.
@@ -164,6 +168,8 @@ pub enum NodeState {
     Degraded,
     /// None of its workers is ready.
     Down,
+    /// It has no worker, as it needs none: the next message starts one.
+    Asleep,
 }
 
 /// Percentiles in milliseconds; `null` when nothing was measured.

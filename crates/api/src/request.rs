@@ -1,7 +1,7 @@
 //! Requests, with the calls of handlers.
 
 use crate::{Time, log::Log, prediction::Prediction, schema};
-use krt_model::request::{self, Ending, HopEnding, RequestRecord};
+use krt_model::request::{self, Cached, Ending, HopEnding, RequestRecord};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 use std::collections::BTreeMap;
@@ -40,6 +40,11 @@ pub struct Request {
     pub stream: Option<StreamedAnswer>,
     /// Whether it was answered before its workflow ended.
     pub early_reply: bool,
+    /// How the cache of its workflow answered it, instead of its handlers: with an answer that it had, or with that to an
+    /// equal request in flight.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = schema::cached, nullable = false)]
+    pub cached: Option<Cached>,
     /// The calls of handlers.
     pub hops: Vec<Hop>,
     /// How many more calls there were. Messages over NATS carry the first ones only.
@@ -155,6 +160,7 @@ impl From<RequestRecord> for Request {
             answer_bytes: record.answer_bytes,
             stream: record.stream.map(StreamedAnswer::from),
             early_reply: record.early,
+            cached: record.cached,
             hops: record.hops.iter().map(Hop::from).collect(),
             hops_left_out: record.hops_left_out,
         }

@@ -4,7 +4,7 @@ use krt_model::{
     language::Language,
     log,
     name::Name as ModelName,
-    request::{Ending as RequestEnding, HopEnding},
+    request::{Cached, Ending as RequestEnding, HopEnding},
     severity, team,
 };
 use serde::Serialize;
@@ -74,6 +74,13 @@ fn words<T: Serialize>(all: &[T]) -> ObjectBuilder {
 
 fn languages() -> Vec<&'static str> {
     Language::ALL.into_iter().map(Language::id).chain([EXECUTABLE]).collect()
+}
+
+/// The schema of how a cache answered a request.
+pub(crate) fn cached() -> Schema {
+    let how = "How the cache of its workflow answered it: with an answer that it had (`hit`), or with the answer to an equal \
+               request that was in flight (`shared`).";
+    words(&Cached::ALL).description(Some(how)).into()
 }
 
 /// The schema of a hop's ending.

@@ -229,6 +229,28 @@ fn own_folder(mountinfo: &str, cgroup: &str) -> Option<PathBuf> {
     mountinfo.lines().find_map(mount)
 }
 
+/// Returns the memory that this process's group and those above it leave free; `None` if no limit applies.
+#[cfg(target_os = "linux")]
+pub(crate) fn free_memory() -> Option<u64> {
+    let mounted = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let mine = fs::read_to_string("/proc/self/cgroup").ok()?;
+    free_below(&own_folder(&mounted, &mine)?)
+}
+
+/// Returns the memory that a group and those above it leave free. Pages of files count as free if they were not used
+/// lately.
+fn free_below(group: &Path) -> Option<u64> {
+    let free = |group: &Path| {
+        let read = |file: &str| fs::read_to_string(group.join(file)).ok();
+        let number = |text: String| text.trim().parse::<u64>().ok();
+        let (most, used) = (number(read("memory.max")?)?, number(read("memory.current")?)?);
+        let stat = read("memory.stat").unwrap_or_default();
+        let files = stat.lines().find_map(|line| line.strip_prefix("inactive_file ")?.parse::<u64>().ok());
+        Some(most.saturating_sub(used.saturating_sub(files.unwrap_or_default())))
+    };
+    group.ancestors().filter_map(free).min()
+}
+
 fn has_word(text: &str, word: &str) -> bool {
     text.split_whitespace().any(|found| found == word)
 }
@@ -240,6 +262,27 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_narrowest_group_decides_on_free_memory() {
+        let root = tempfile::tempdir().unwrap();
+        let group = root.path().join("slice/service");
+        fs::create_dir_all(&group).unwrap();
+        let put = |group: &Path, max: &str, current: &str, stat: &str| {
+            for (file, text) in [("memory.max", max), ("memory.current", current), ("memory.stat", stat)] {
+                fs::write(group.join(file), format!("{text}\n")).unwrap();
+            }
+        };
+        assert_eq!(free_below(&group), None);
+        put(&group, "max", "5000", "");
+        assert_eq!(free_below(&group), None);
+        put(group.parent().unwrap(), "10000", "7000", "anon 4000\ninactive_file 2500\nactive_file 500");
+        assert_eq!(free_below(&group), Some(5500));
+        put(&group, "6000", "5000", "inactive_file 0");
+        assert_eq!(free_below(&group), Some(1000));
+        put(&group, "6000", "7000", "");
+        assert_eq!(free_below(&group), Some(0));
+    }
 
     #[test]
     fn the_folder_of_the_own_group() {

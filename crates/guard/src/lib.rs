@@ -20,4 +20,4 @@ pub mod wire;
 
 pub use isolate::Isolation;
 pub use run::{inner, run};
-pub use system::{Usage, memory_below, program, usage_below, usage_of_self};
+pub use system::{Usage, free_memory, memory_below, program, usage_below, usage_of_self};

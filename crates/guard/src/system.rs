@@ -10,11 +10,11 @@ mod ps;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{MEMORY_CHECK_INTERVAL, adopt_orphans, hide_memory, keep_to, kill, memory};
 #[cfg(target_os = "linux")]
-pub use linux::{memory_below, usage_below, usage_of_self};
+pub use linux::{free_memory, memory_below, usage_below, usage_of_self};
 #[cfg(not(target_os = "linux"))]
 pub(crate) use macos::{MEMORY_CHECK_INTERVAL, adopt_orphans, hide_memory, keep_to, kill, memory};
 #[cfg(not(target_os = "linux"))]
-pub use macos::{memory_below, usage_below, usage_of_self};
+pub use macos::{free_memory, memory_below, usage_below, usage_of_self};
 
 use std::{io, path::PathBuf, time::Duration};
 

@@ -175,6 +175,11 @@ impl Metadata {
         self.values.is_empty()
     }
 
+    /// Returns the values of each name.
+    pub fn iter(&self) -> impl Iterator<Item = (&MetadataName, &[String])> {
+        self.values.iter().map(|(name, values)| (name, values.as_slice()))
+    }
+
     /// Returns its size: names, values, and an overhead for each value.
     pub fn size(&self) -> usize {
         self.size

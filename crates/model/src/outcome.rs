@@ -142,6 +142,14 @@ pub enum Failure {
         /// The node.
         node: Name,
     },
+    /// The node sleeps, and no process of it starts.
+    #[error("node '{node}' does not start: {reason}")]
+    NotStarted {
+        /// The node.
+        node: Name,
+        /// The reason.
+        reason: String,
+    },
     /// No runner takes messages for a node that runs outside krt.
     #[error("no runner serves node `{node}`")]
     #[diagnostic(help("`krt env {node}` prints the variables that start one"))]
@@ -235,7 +243,7 @@ pub enum Kind {
     Interrupted,
     /// [`Failure::OutOfMemory`].
     OutOfMemory,
-    /// [`Failure::Down`] and [`Failure::NoRunner`].
+    /// [`Failure::Down`], [`Failure::NotStarted`] and [`Failure::NoRunner`].
     Down,
     /// [`Failure::NotServing`].
     NotServing,
@@ -305,7 +313,7 @@ impl Failure {
             Self::Died { .. } => Kind::Died,
             Self::Interrupted { .. } => Kind::Interrupted,
             Self::OutOfMemory { .. } => Kind::OutOfMemory,
-            Self::Down { .. } | Self::NoRunner { .. } => Kind::Down,
+            Self::Down { .. } | Self::NotStarted { .. } | Self::NoRunner { .. } => Kind::Down,
             Self::NotServing { .. } => Kind::NotServing,
             Self::WrongType { .. } => Kind::WrongType,
             Self::TooLarge { .. } | Self::TooLargeToSend { .. } => Kind::TooLarge,

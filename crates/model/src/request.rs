@@ -30,6 +30,8 @@ pub struct RequestRecord {
     pub stream: Option<StreamedAnswer>,
     /// Whether it was answered before its workflow ended.
     pub early: bool,
+    /// How the cache of its workflow answered it. `None`: its handlers did.
+    pub cached: Option<Cached>,
     /// The calls of handlers.
     pub hops: Vec<Hop>,
     /// The number of calls beside them: messages between engines carry the first ones only.
@@ -62,6 +64,17 @@ pub enum Ending {
     Left = 2,
     /// It is in flight.
     InFlight = 3,
+}
+
+/// How a cache answered a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum Cached {
+    /// With an answer that it had.
+    Hit = 1,
+    /// With the answer to an equal request that was in flight.
+    Shared = 2,
 }
 
 /// One call of a handler. Times are in nanoseconds since the request arrived, by the clock of the machine that called
@@ -141,6 +154,7 @@ impl RequestRecord {
             answer_bytes: None,
             stream: None,
             early: false,
+            cached: None,
             hops: Vec::new(),
             hops_left_out: 0,
             saved: Vec::new(),
@@ -166,6 +180,19 @@ impl Ending {
     /// Parses a name.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|ending| ending.as_str() == word)
+    }
+}
+
+impl Cached {
+    /// Every way.
+    pub const ALL: [Self; 2] = [Self::Hit, Self::Shared];
+
+    /// Its name: one word of letters.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Shared => "shared",
+        }
     }
 }
 

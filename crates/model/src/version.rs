@@ -113,8 +113,8 @@ pub struct Build {
 /// krt's own optional keys of a node, which other tools ignore.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunOptions {
-    /// Processes of this node, 1 to [`RunOptions::MAX_REPLICAS`].
-    pub replicas: u16,
+    /// Processes of this node.
+    pub replicas: Replicas,
     /// Messages that a process handles at a time, 1 to [`RunOptions::MAX_CONCURRENCY`].
     pub concurrency: u16,
     /// Time limit of a handler. `None`: until its request's deadline.
@@ -133,6 +133,40 @@ pub struct RunOptions {
     pub recycle: Recycle,
     /// The file of samples that each process handles first, relative to the package's root.
     pub warmup: Option<String>,
+}
+
+/// The processes of a node: a fixed number, or one that follows the load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replicas {
+    /// The fewest, 0 to [`RunOptions::MAX_REPLICAS`]. A node without any sleeps until a message comes.
+    pub min: u16,
+    /// The most, at least 1.
+    pub max: u16,
+    /// For how long fewer must have sufficed before one ends.
+    pub idle: Duration,
+}
+
+impl Replicas {
+    /// A fixed number.
+    pub fn fixed(number: u16) -> Self {
+        Self { min: number, max: number, idle: Duration::from_secs(5 * 60) }
+    }
+
+    /// The number at the start. A node that may sleep starts awake, so that one that cannot start is known.
+    pub fn first(self) -> u16 {
+        self.min.max(1)
+    }
+
+    /// Whether the number follows the load.
+    pub fn follow(self) -> bool {
+        self.min < self.max
+    }
+}
+
+impl Default for Replicas {
+    fn default() -> Self {
+        Self::fixed(1)
+    }
 }
 
 /// How a node gets several messages in one call of its handler.
@@ -283,7 +317,7 @@ impl RunOptions {
 impl Default for RunOptions {
     fn default() -> Self {
         Self {
-            replicas: 1,
+            replicas: Replicas::default(),
             concurrency: 1,
             timeout: None,
             retries: 0,
@@ -308,6 +342,22 @@ pub struct Workflow {
     pub sequence: Vec<usize>,
     /// Whether its requests wait in the order of their priorities.
     pub priority: bool,
+    /// How its answers are kept for equal requests. `None`: each request runs its handlers.
+    pub cache: Option<Cache>,
+}
+
+/// How answers are kept for equal requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cache {
+    /// How long an answer is kept.
+    pub ttl: Duration,
+    /// The memory of the kept answers.
+    pub max: Memory,
+}
+
+impl Cache {
+    /// The memory of a cache that names none.
+    pub const DEFAULT_MAX: Memory = Memory(64 << 20);
 }
 
 #[cfg(test)]

@@ -87,6 +87,21 @@ pub(crate) fn batches(manifest: &Manifest, source: &Source, report: &mut Report)
     }
 }
 
+/// Checks that each node whose replicas follow the load has a runner whose calls krt can measure.
+pub(crate) fn replicas(manifest: &Manifest, source: &Source, report: &mut Report) {
+    for node in &manifest.nodes {
+        let (Some(src), true) = (&node.src, node.run.replicas.follow()) else { continue };
+        let reason = match node.run.runner {
+            Runner::External => "another program starts its processes",
+            Runner::Older(_) => "each process of its runner serves one place in a workflow",
+            Runner::Krt => continue,
+        };
+        let name = node.label.as_ref().map_or(src.value.as_str(), |label| label.value.as_str());
+        let message = format!("node `{name}` cannot have `replicas` that follow the load: {reason}");
+        report.push(source.error(&src.span, message).hint("write a number, such as `replicas: 2`"));
+    }
+}
+
 /// Checks the samples of each node with `warmup`.
 pub(crate) fn warmups(
     manifest: &mut Manifest,
@@ -165,6 +180,9 @@ pub(crate) fn workflows(manifest: &Manifest, schema: &mut Schema, source: &Sourc
                 if let Some(problem) = cannot_stream(manifest, workflow, &schema.rpcs[place], source) {
                     report.push(problem);
                 }
+                if let Some(problem) = cannot_cache(workflow, schema, place, source) {
+                    report.push(problem);
+                }
             }
             Ok(None) => {}
             Err(NoRpc { message, hint, span }) => {
@@ -204,6 +222,24 @@ fn cannot_stream(
     let message = format!("node `{}` cannot stream the answer of `{}`: {reason}", place.value, rpc.name);
     let hint = format!("{remedy}, or `stream` from the RPC");
     Some(source.error(&place.span, message).hint(hint))
+}
+
+/// The problem of a workflow with `cache` whose RPC may have side effects, or streams its answer.
+fn cannot_cache(workflow: &WorkflowEntry, schema: &Schema, rpc: usize, source: &Source) -> Option<Problem> {
+    let Located { span, .. } = workflow.cache.as_ref()?;
+    let rpc = &schema.rpcs[rpc];
+    let (reason, hint) = if rpc.streams {
+        ("its answer is a stream", "remove `cache` from the workflow, or `stream` from the RPC")
+    } else if !schema.is_safe(rpc) && !rpc.takes_stream {
+        (
+            "it is not marked as free of side effects",
+            "add `option idempotency_level = NO_SIDE_EFFECTS;` to the RPC if its handlers only compute an answer",
+        )
+    } else {
+        return None;
+    };
+    let message = format!("the answers of `{}` cannot be kept in a `cache`: {reason}", rpc.name);
+    Some(source.error(span, message).hint(hint))
 }
 
 /// Why a workflow has no RPC.

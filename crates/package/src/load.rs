@@ -217,6 +217,7 @@ impl ReadRequest {
         check::sources(&mut manifest, root, &source, &mut report);
         check::executables(&mut manifest, root, &source, self.system(), &mut report);
         check::batches(&manifest, &source, &mut report);
+        check::replicas(&manifest, &source, &mut report);
         let schema = compile(&mut manifest, root, &source, steps, &mut report);
         let schema = schema.and_then(|schema| schema.encode(&mut report));
         Ok(Reading { report, version: manifest.into_version(), schema })

@@ -4,6 +4,7 @@
 //! other files (see [`load`](fn@crate::load)) can report theirs as well.
 
 mod batch;
+mod cache;
 mod document;
 mod environment;
 mod gpu;
@@ -15,6 +16,7 @@ mod node;
 mod other_versions;
 mod read;
 mod recycle;
+mod replicas;
 mod run;
 mod workflow;
 
@@ -26,7 +28,7 @@ use crate::yaml;
 use krt_model::language::Language;
 use krt_model::metadata::MetadataName;
 use krt_model::name::Name;
-use krt_model::version::{Build, Gpu, Node, RunOptions, Variable, Version, Workflow};
+use krt_model::version::{Build, Cache, Gpu, Node, RunOptions, Variable, Version, Workflow};
 use read::Reader;
 use std::ops::Range;
 
@@ -88,6 +90,7 @@ pub(crate) struct WorkflowEntry {
     /// The known nodes, as indices into [`Manifest::nodes`].
     pub(crate) sequence: Vec<usize>,
     pub(crate) priority: bool,
+    pub(crate) cache: Option<Located<Cache>>,
 }
 
 /// Parses the text of a manifest, and reports all problems.
@@ -133,7 +136,8 @@ impl NodeEntry {
 impl WorkflowEntry {
     fn into_workflow(self) -> Option<Workflow> {
         let (name, entrypoint) = (self.name?, self.entrypoint?.value);
-        Some(Workflow { name, entrypoint, sequence: self.sequence, priority: self.priority })
+        let cache = self.cache.map(|cache| cache.value);
+        Some(Workflow { name, entrypoint, sequence: self.sequence, priority: self.priority, cache })
     }
 }
 

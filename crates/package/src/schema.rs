@@ -197,6 +197,11 @@ impl Schema {
         }
     }
 
+    /// Whether the author of an RPC declares it free of side effects.
+    pub(crate) fn is_safe(&self, rpc: &Rpc) -> bool {
+        rpc.method.is_some_and(|method| self.methods[method].safe)
+    }
+
     /// The method with this path, `/package.Service/Name`.
     pub fn method(&self, path: &str) -> Option<&Method> {
         self.methods.iter().find(|method| method.path == path)

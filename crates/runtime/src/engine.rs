@@ -13,6 +13,7 @@ use crate::{
     node::{Launch, Lifeline, Node, NodeGpus, Nodes, Plain, StartError, WINDOW, frame},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use krt_model::version::Runner;
 use krt_package::Package;
 use krt_remote::Documents;
 use std::{
@@ -21,7 +22,10 @@ use std::{
     sync::{Arc, OnceLock},
     time::Duration,
 };
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::{
+    sync::Semaphore,
+    task::{AbortHandle, JoinSet},
+};
 use tonic::service::Routes;
 
 /// Bytes of a frame besides its message: header, times, type.
@@ -41,6 +45,7 @@ pub struct Engine {
     lifeline: Arc<Lifeline>,
     logs: Logs,
     drain: Duration,
+    max_workers: Option<usize>,
     health: AbortHandle,
 }
 
@@ -59,6 +64,15 @@ pub enum Error {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Nodes(#[from] StartError),
+    /// Its nodes start with too many workers.
+    #[error("the nodes start with {workers} workers, and --max-workers allows {limit}")]
+    #[diagnostic(help("raise --max-workers, or lower `replicas` in krt.yml"))]
+    TooManyWorkers {
+        /// Their workers.
+        workers: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// The broker cannot be used.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -89,6 +103,7 @@ impl Engine {
             lifeline: parts.lifeline,
             logs: parts.logs,
             drain: parts.options.drain,
+            max_workers: parts.options.max_workers,
         })
     }
 
@@ -137,7 +152,7 @@ impl Engine {
             let launch = launches.get_mut(node.index)?.take()?;
             Some((Arc::clone(node), launch))
         });
-        let nodes = Nodes::start(launched, &self.lifeline, &self.gpus).await?;
+        let nodes = Nodes::start(launched, &self.lifeline, &self.gpus, self.spare_workers()?).await?;
         let mut beside = JoinSet::new();
         let listening = match &self.broker {
             Some(broker) => {
@@ -153,8 +168,19 @@ impl Engine {
         Ok(Running { nodes, listening, _beside: beside })
     }
 
+    /// Returns how many workers there may be beside those that nodes start with.
+    fn spare_workers(&self) -> Result<usize, Error> {
+        let Some(limit) = self.max_workers else { return Ok(Semaphore::MAX_PERMITS) };
+        let places = |node: &Arc<Node>| self.flow.queue(node.index).places().len().max(1);
+        let first = |node: &Arc<Node>| usize::from(node.run.replicas.first()) * places(node);
+        let workers = self.nodes.iter().filter(|node| node.run.runner != Runner::External).map(first).sum();
+        limit.checked_sub(workers).ok_or(Error::TooManyWorkers { workers, limit })
+    }
+
     /// Replaces the workers of a node, by its index in the version.
     pub(crate) fn restart(&self, running: &Running, index: usize) {
+        // A node that sleeps wakes with its new sources. Workers that are replaced now answer a little longer.
+        self.flow.forget_answers();
         running.nodes.restart(index);
     }
 

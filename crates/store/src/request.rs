@@ -4,12 +4,14 @@ use crate::bytes::{Cursor, put_long, put_short, put_signed, put_varint};
 use bson::{Document, RawDocument, rawdoc};
 use krt_model::{
     name::Name,
-    request::{Ending, Hop, HopEnding, RequestRecord, Saved, StreamedAnswer},
+    request::{Cached, Ending, Hop, HopEnding, RequestRecord, Saved, StreamedAnswer},
 };
 use std::iter;
 
 /// The longest error, in bytes; a longer one is cut.
 const MAX_ERROR: usize = 64 << 10;
+/// The bit of an early reply, in a byte whose next bits say how a cache answered.
+const EARLY: u8 = 1;
 /// The most hops and documents of a request that are read.
 const MAX_PARTS: usize = 1 << 16;
 
@@ -34,6 +36,17 @@ fn ending(number: u8) -> Option<Ending> {
     Ending::ALL.into_iter().find(|ending| *ending as u8 == number)
 }
 
+/// The byte of an early reply and of a cache's answer.
+fn put_flags(out: &mut Vec<u8>, request: &RequestRecord) {
+    let early = if request.early { EARLY } else { 0 };
+    out.push(early | request.cached.map_or(0, |cached| (cached as u8) << 1));
+}
+
+fn read_flags(flags: u8) -> (bool, Option<Cached>) {
+    let cached = Cached::ALL.into_iter().find(|cached| *cached as u8 == flags >> 1);
+    (flags & EARLY != 0, cached)
+}
+
 fn hop_ending(number: u8) -> Option<HopEnding> {
     HopEnding::ALL.into_iter().find(|ending| *ending as u8 == number)
 }
@@ -56,7 +69,7 @@ pub(crate) fn put_request(out: &mut Vec<u8>, request: &RequestRecord) {
 fn put_course(out: &mut Vec<u8>, request: &RequestRecord) {
     let error = request.error.as_deref().unwrap_or_default();
     put_long(out, &error.as_bytes()[..error.floor_char_boundary(MAX_ERROR)]);
-    out.push(request.early.into());
+    put_flags(out, request);
     put_varint(out, request.request_bytes as u64);
     // 0 stands for `None`.
     put_varint(out, request.answer_bytes.map_or(0, |bytes| bytes as u64 + 1));
@@ -121,7 +134,7 @@ impl Head<'_> {
         let mut cursor = self.record;
         let size = |cursor: &mut Cursor<'_>| usize::try_from(cursor.varint()?).ok();
         let error = Some(cursor.long_text()?).filter(|error| !error.is_empty());
-        let early = cursor.u8()? != 0;
+        let (early, cached) = read_flags(cursor.u8()?);
         let request_bytes = size(&mut cursor)?;
         let answer_bytes = size(&mut cursor)?.checked_sub(1);
         let hops = (0..cursor.count(MAX_PARTS)?).map(|_| read_hop(&mut cursor)).collect::<Option<_>>()?;
@@ -141,6 +154,7 @@ impl Head<'_> {
             answer_bytes,
             stream,
             early,
+            cached,
             hops,
             hops_left_out,
             saved,
@@ -174,7 +188,7 @@ fn read_saved(cursor: &mut Cursor<'_>) -> Option<Saved> {
 mod tests {
     use super::*;
     use bson::Bson;
-    use proptest::{collection::vec, option, prelude::*};
+    use proptest::{collection::vec, option, prelude::*, sample::select};
 
     fn name() -> impl Strategy<Value = Name> {
         "[a-z0-9]([-a-z0-9]{0,17}[a-z0-9])?".prop_map(|text| Name::parse(&text).unwrap())
@@ -204,14 +218,14 @@ mod tests {
             id in ".{0,20}", names in [name(), name()], start: i64, elapsed: u64, ending in 0..Ending::ALL.len(),
             error in option::of("x.{0,50}"), sizes in (0..1_usize << 40, option::of(0..1_usize << 40)), early: bool,
             hops in vec(hop(), 0..5), hops_left_out in 0..1000_usize, saved in vec(saved(), 0..3), saves in 0..1000_usize,
-            stream in option::of((any::<u64>(), option::of(0..u64::MAX)))
+            stream in option::of((any::<u64>(), option::of(0..u64::MAX))), cached in option::of(select(&Cached::ALL))
         ) -> RequestRecord {
             let [version, workflow] = names;
             let (request_bytes, answer_bytes) = sizes;
             let (id, ending) = (id.into(), Ending::ALL[ending]);
             let stream = stream.map(|(messages, first)| StreamedAnswer { messages, first });
             RequestRecord { id, version, workflow, start, elapsed, ending, error, request_bytes, answer_bytes, stream,
-                early, hops, hops_left_out, saved, saves }
+                early, cached, hops, hops_left_out, saved, saves }
         }
     }
 

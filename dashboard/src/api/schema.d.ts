@@ -1180,8 +1180,12 @@ export interface components {
             src: string;
             /** @description Its state. */
             state: components["schemas"]["NodeState"];
-            /** @description The number of workers that it should have. */
+            /** @description The number of workers that it should have now. */
             replicas: number;
+            /** @description The fewest workers that it may have. */
+            min_replicas: number;
+            /** @description The most workers that it may have. If they are more than the fewest, the number follows the load. */
+            max_replicas: number;
             /** @description The number of workers that are ready. */
             workers: number;
             /** @description The number of messages that wait. */
@@ -1458,7 +1462,7 @@ export interface components {
          * @description The state of a node. `degraded`: some of its workers are ready.
          * @enum {string}
          */
-        NodeState: "stopped" | "starting" | "up" | "degraded" | "down";
+        NodeState: "stopped" | "starting" | "up" | "degraded" | "down" | "asleep";
         /** @description An OpenID provider. */
         OpenId: {
             /** @description Its display name. */
@@ -1634,6 +1638,11 @@ export interface components {
             stream?: components["schemas"]["StreamedAnswer"];
             /** @description Whether it was answered before its workflow ended. */
             early_reply: boolean;
+            /**
+             * @description How the cache of its workflow answered it: with an answer that it had (`hit`), or with the answer to an equal request that was in flight (`shared`).
+             * @enum {string}
+             */
+            cached?: "hit" | "shared";
             /** @description The calls of handlers. */
             hops: components["schemas"]["Hop"][];
             /** @description How many more calls there were. Messages over NATS carry the first ones only. */

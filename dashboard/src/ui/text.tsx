@@ -47,11 +47,19 @@ export function EndingBadge({ ending }: { ending: Ending }) {
   return <Badge tone={ENDINGS[ending]}>{ending === "left" ? "client left" : ending}</Badge>;
 }
 
+const CACHED = { hit: "from the cache", shared: "answer of an equal request" };
+
+/** How a cache answered a request, instead of its handlers. */
+export function CachedBadge({ cached }: { cached: keyof typeof CACHED }) {
+  return <Badge tone="info">{CACHED[cached]}</Badge>;
+}
+
 const NODES: Record<NodeState, Tone> = {
   up: "good",
   starting: "warn",
   degraded: "warn",
   down: "bad",
+  asleep: "idle",
   stopped: "idle",
 };
 

@@ -74,6 +74,7 @@ fn stage() -> Stage {
             entrypoint: "Buy".to_owned(),
             sequence: vec![0],
             priority: false,
+            cache: None,
         }],
     };
     StageRef { runtime: "shop", version: &version, workflow: &version.workflows[0], position: 0 }.stage()

@@ -40,6 +40,10 @@ pub(crate) struct EngineArgs {
     #[arg(long, value_name = "GPUS", env = "KRT_GPUS", help_heading = "Nodes")]
     gpus: Option<Choice>,
 
+    /// Most workers of a version, for nodes whose `replicas` follow the load [default: as many as `replicas` allow]
+    #[arg(long, value_name = "N", env = "KRT_MAX_WORKERS", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Nodes")]
+    max_workers: Option<u32>,
+
     /// Longest time to wait for an answer; a client may set a shorter deadline
     #[arg(long, value_name = "DURATION", default_value = "30s", env = "KRT_REQUEST_TIMEOUT", value_parser = duration, help_heading = "Limits")]
     request_timeout: Duration,
@@ -149,6 +153,7 @@ impl EngineArgs {
             in_flight: flow::Limits { requests: self.max_requests as usize, bytes: self.max_bytes },
             requests: ingress::Limits { timeout: self.request_timeout, message: self.max_message },
             drain: self.drain,
+            max_workers: self.max_workers.map(|workers| workers as usize),
         }
     }
 

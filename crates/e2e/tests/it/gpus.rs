@@ -118,6 +118,12 @@ fn more_than_there_are_is_an_error_before_anything_starts() {
             "it wants 1 GPU for each of 2 workers, and there is 1 GPU",
             "share",
         ),
+        (
+            "gpu: true\n    replicas: {min: 0, max: 3}",
+            "0,1",
+            "it wants 1 GPU for each of 3 workers, and there are 2 GPUs",
+            "replicas",
+        ),
         ("gpu: 1", "none", "it wants 1 GPU, and krt knows of no GPU on this machine", "--gpus"),
         (
             "gpu: {share: 4}\n    replicas: 5",

@@ -9,6 +9,7 @@
 mod attacks;
 mod backup;
 mod batches;
+mod cache;
 mod chaos;
 mod conformance;
 mod connect;
@@ -51,6 +52,7 @@ mod remote;
 mod retire;
 mod runners;
 mod rust;
+mod scaling;
 mod schema;
 mod script;
 mod serve;

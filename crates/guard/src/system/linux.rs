@@ -104,6 +104,13 @@ pub fn usage_below(guard: u32) -> Usage {
     Usage { memory, processor: duration(ticks) }
 }
 
+/// The memory that processes may still take: of the machine, and of the control groups of this process.
+pub fn free_memory() -> Option<u64> {
+    let machine = fs::read_to_string("/proc/meminfo").ok();
+    let machine = machine.map(|text| kilobytes(&text, "MemAvailable:")).filter(|free| *free > 0);
+    machine.into_iter().chain(crate::cgroup::free_memory()).min()
+}
+
 /// The memory and the processor time of this process, without its children.
 pub fn usage_of_self() -> Usage {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();

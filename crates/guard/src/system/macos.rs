@@ -58,6 +58,11 @@ pub fn usage_below(guard: u32) -> Usage {
     Usage { memory, processor: below.iter().map(|process| process.processor).sum() }
 }
 
+/// The memory that processes may still take; unknown here.
+pub fn free_memory() -> Option<u64> {
+    None
+}
+
 /// The memory and the processor time of this process, without its children.
 pub fn usage_of_self() -> Usage {
     let all = ps::parse(&list().unwrap_or_default());

@@ -8,6 +8,7 @@ use crate::render::Style;
 use krt_model::hint;
 use krt_model::language::Language;
 use krt_model::severity::Severity;
+use krt_model::version::Replicas;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
@@ -108,7 +109,7 @@ fn a_folder_loads() {
     let version = &package.version;
     assert_eq!(version.name.as_str(), "greeter-v1");
     assert_eq!(version.config.len(), 2);
-    assert_eq!(version.nodes[0].run.replicas, 2);
+    assert_eq!(version.nodes[0].run.replicas, Replicas::fixed(2));
     assert_eq!(version.nodes[0].run.timeout, Some(Duration::from_millis(500)));
     assert!(version.nodes[1].gpu.is_some());
     assert_eq!(version.workflows[0].sequence, [0, 1, 0]);
@@ -554,6 +555,23 @@ fn batches_need_a_runner_that_knows_them() {
 }
 
 #[test]
+fn replicas_that_follow_the_load_need_a_runner_that_krt_calls() {
+    let here = if cfg!(target_arch = "aarch64") { 183 } else { 62 };
+    let refused = |executable: &[u8], more: &str| -> Vec<String> {
+        let found = findings(executable, &Loader::default(), more).into_iter();
+        found.filter(|(severity, _)| *severity == Severity::Error).map(|(_, words)| words).collect()
+    };
+    let cannot = "krt.yml:15:10: node `counter` cannot have `replicas` that follow the load: ";
+    let follow = "    replicas: {max: 2}\n";
+    assert!(refused(&executable(here, ""), follow).is_empty());
+    let older = refused(&executable(here, READS), follow);
+    assert!(older[0].starts_with(&format!("{cannot}each process of its runner")), "{older:?}");
+    let external = refused(&executable(here, ""), &format!("{follow}    runner: external\n"));
+    assert!(external[0].starts_with(&format!("{cannot}another program starts")), "{external:?}");
+    assert!(refused(&executable(here, READS), "    replicas: {min: 2, max: 2}\n").is_empty());
+}
+
+#[test]
 fn streams_need_a_last_node_that_can_stream() {
     let external = "timeout: 500ms\n    runner: external";
     let cannot = "error: node `greeter` cannot stream the answer of `Greet`: ";
@@ -578,6 +596,31 @@ fn streams_need_a_last_node_that_can_stream() {
         fs::write(folder.path().join("public_input.proto"), proto).unwrap();
         let found = lines(&Loader::default().check(folder.path()).unwrap().report);
         assert!(if expected.is_empty() { found.is_empty() } else { found.contains(&expected) }, "{found}");
+    }
+}
+
+#[test]
+fn a_cache_needs_an_rpc_without_side_effects() {
+    let manifest = MANIFEST.replace("greeter]\n", "greeter]\n    cache: {ttl: 1m}\n");
+    let safe = PROTO.replace("(Response);", "(Response) { option idempotency_level = NO_SIDE_EFFECTS; }");
+    let cannot = "error: the answers of `Greet` cannot be kept in a `cache`: ";
+    for (proto, expected) in [
+        (
+            PROTO.to_owned(),
+            "it is not marked as free of side effects | add `option idempotency_level = NO_SIDE_EFFECTS;`",
+        ),
+        (
+            safe.replace("(Response)", "(stream Response)"),
+            "its answer is a stream | remove `cache` from the workflow",
+        ),
+        (safe, ""),
+    ] {
+        let folder = greeter();
+        fs::write(folder.path().join("krt.yml"), &manifest).unwrap();
+        fs::write(folder.path().join("public_input.proto"), proto).unwrap();
+        let found = lines(&Loader::default().check(folder.path()).unwrap().report);
+        let is_found = found.contains(&format!("{cannot}{expected}"));
+        assert!(if expected.is_empty() { found.is_empty() } else { is_found }, "{found}");
     }
 }
 

@@ -7,8 +7,10 @@ use std::ops::RangeInclusive;
 
 pub(super) const KEYS: [&str; 3] = ["memory", "cpu", "files"];
 
-/// The range of memory, in bytes. The minimum catches wrong units: no worker starts with less.
-const MEMORY: RangeInclusive<u64> = 16 << 20..=1 << 50;
+/// The least memory of a worker, in bytes. It catches wrong units: no worker starts with less.
+pub(super) const LEAST_MEMORY: u64 = 16 << 20;
+/// The most memory, in bytes.
+const MOST_MEMORY: u64 = 1 << 50;
 /// The range of processor time, in thousandths of a processor.
 const CPU: RangeInclusive<u64> = 10..=1_000_000;
 /// The range of open files: a worker in Python needs some before user code runs.
@@ -20,21 +22,22 @@ pub(super) fn read(reader: &mut Reader<'_>, fields: &mut Fields) -> Limits {
     let owner = format!("`limits` of {}", fields.owner);
     let Some(mut fields) = reader.own_fields(block, &owner, &KEYS) else { return Limits::default() };
     Limits {
-        memory: fields.get("memory").and_then(|node| memory(reader, &node)),
+        memory: fields.get("memory").and_then(|node| memory(reader, &node, "memory", LEAST_MEMORY)),
         cpu: fields.get("cpu").and_then(|node| cpu(reader, &node)),
         files: fields.get("files").and_then(|node| files(reader, &node)),
     }
 }
 
-/// Reads an amount of memory.
-pub(super) fn memory(reader: &mut Reader<'_>, node: &Node) -> Option<Memory> {
+/// Reads an amount of memory, of at least so many bytes.
+pub(super) fn memory(reader: &mut Reader<'_>, node: &Node, key: &str, least: u64) -> Option<Memory> {
     let Some(bytes) = text(node).and_then(parse_memory) else {
-        reader.wrong_type(node, "`memory`", "bytes, or an amount such as `512Mi`, `2Gi` or `1G`");
+        let wanted = "bytes, or an amount such as `512Mi`, `2Gi` or `1G`";
+        reader.wrong_type(node, &format!("`{key}`"), wanted);
         return None;
     };
-    let within = MEMORY.contains(&bytes);
+    let within = (least..=MOST_MEMORY).contains(&bytes);
     if !within {
-        reader.error(&node.span, "`memory` must be from 16Mi to 1Pi");
+        reader.error(&node.span, format!("`{key}` must be from {} to 1Pi", Memory(least)));
     }
     within.then_some(Memory(bytes))
 }

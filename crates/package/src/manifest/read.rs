@@ -6,8 +6,10 @@ use crate::problem::{Problem, Report, Source};
 use crate::suggest;
 use crate::target::Target;
 use crate::yaml::{Entry, Node, Value};
+use krt_model::duration;
 use krt_model::name::{self, Name};
 use std::ops::{Range, RangeInclusive};
+use std::time::Duration;
 
 /// The source, and the report of problems.
 pub(super) struct Reader<'a> {
@@ -166,6 +168,32 @@ impl Reader<'_> {
         number
     }
 
+    /// A duration in a range, whose ends are whole milliseconds or seconds.
+    pub(super) fn duration(
+        &mut self,
+        node: &Node,
+        key: &str,
+        range: &RangeInclusive<Duration>,
+    ) -> Option<Duration> {
+        let duration = match &node.value {
+            Value::Plain(text) | Value::Quoted(text) => duration::parse(text).ok(),
+            _ => None,
+        };
+        match duration {
+            None => self.wrong_type(
+                node,
+                &format!("`{key}`"),
+                "a duration, such as `30` (seconds), `500ms`, `2m` or `1h30m`",
+            ),
+            Some(duration) if range.contains(&duration) => return Some(duration),
+            Some(_) => {
+                let (least, most) = (amount(*range.start()), amount(*range.end()));
+                self.error(&node.span, format!("`{key}` must be from {least} to {most}"));
+            }
+        }
+        None
+    }
+
     /// A required name: as written, and parsed if valid.
     pub(super) fn name(&mut self, fields: &mut Fields, key: &str) -> (Option<Located<String>>, Option<Name>) {
         let Some(label) = self.required_text(fields, key) else { return (None, None) };
@@ -211,6 +239,16 @@ impl Reader<'_> {
         };
         self.error(&node.span, format!("{what} must be {wanted}, not {found}"));
     }
+}
+
+/// A duration in words: its largest unit that leaves no rest.
+fn amount(duration: Duration) -> String {
+    let units = [("hour", 3_600_000), ("second", 1_000), ("millisecond", 1)];
+    let millis = duration.as_millis();
+    let (unit, of) =
+        units.into_iter().find(|(_, of)| millis.is_multiple_of(*of)).unwrap_or(("millisecond", 1));
+    let count = millis / of;
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 
 /// A boolean, in the spellings that YAML readers accept.

@@ -19,7 +19,9 @@ pub(super) fn read(reader: &mut Reader<'_>, fields: &mut Fields) -> Recycle {
     let owner = format!("`recycle` of {}", fields.owner);
     let Some(mut fields) = reader.own_fields(block, &owner, &KEYS) else { return Recycle::default() };
     Recycle {
-        memory: fields.get("memory").and_then(|node| limits::memory(reader, &node)),
+        memory: fields
+            .get("memory")
+            .and_then(|node| limits::memory(reader, &node, "memory", limits::LEAST_MEMORY)),
         requests: fields.get("requests").and_then(|node| requests(reader, &node)),
     }
 }

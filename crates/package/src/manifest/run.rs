@@ -3,31 +3,25 @@
 use super::{
     batch, limits,
     read::{Fields, Reader},
-    recycle,
+    recycle, replicas,
 };
 use crate::yaml::{Node, Value};
-use krt_model::{
-    duration,
-    version::{PayloadForm, RunOptions, Runner},
-};
-use std::time::Duration;
+use krt_model::version::{PayloadForm, RunOptions, Runner};
+use std::{ops::RangeInclusive, time::Duration};
 
-/// The longest timeout of a handler.
-const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
-/// The shortest timeout, to catch wrong units.
-const MIN_TIMEOUT: Duration = Duration::from_millis(1);
+/// The range of a handler's timeout. The minimum catches wrong units.
+const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(24 * 60 * 60);
 
 pub(super) fn read(reader: &mut Reader<'_>, fields: &mut Fields) -> RunOptions {
     let default = RunOptions::default();
     let mut number = |key, range| fields.get(key).and_then(|node| reader.integer(&node, key, range));
-    let replicas = number("replicas", 1..=RunOptions::MAX_REPLICAS);
     let concurrency = number("concurrency", 1..=RunOptions::MAX_CONCURRENCY);
     let retries = number("retries", 0..=RunOptions::MAX_RETRIES);
     RunOptions {
-        replicas: replicas.unwrap_or(default.replicas),
+        replicas: replicas::read(reader, fields),
         concurrency: concurrency.unwrap_or(default.concurrency),
         retries: retries.unwrap_or(default.retries),
-        timeout: fields.get("timeout").and_then(|node| timeout(reader, &node)).or(default.timeout),
+        timeout: fields.get("timeout").and_then(|node| reader.duration(&node, "timeout", &TIMEOUT)),
         payload: fields.get("payload").and_then(|node| payload(reader, &node)).unwrap_or_default(),
         batch: batch::read(reader, fields),
         runner: fields.get("runner").and_then(|node| runner(reader, &node)).unwrap_or_default(),
@@ -62,21 +56,4 @@ fn one_of<T: Copy>(reader: &mut Reader<'_>, node: &Node, key: &str, words: [(&st
         reader.wrong_type(node, &format!("`{key}`"), &format!("`{one}` or `{other}`"));
     }
     found.map(|&(_, value)| value)
-}
-
-fn timeout(reader: &mut Reader<'_>, node: &Node) -> Option<Duration> {
-    let duration = match &node.value {
-        Value::Plain(text) | Value::Quoted(text) => duration::parse(text).ok(),
-        _ => None,
-    };
-    match duration {
-        None => reader.wrong_type(
-            node,
-            "`timeout`",
-            "a duration, such as `30` (seconds), `500ms`, `2m` or `1h30m`",
-        ),
-        Some(duration) if (MIN_TIMEOUT..=MAX_TIMEOUT).contains(&duration) => return Some(duration),
-        Some(_) => reader.error(&node.span, "`timeout` must be from 1 millisecond to 24 hours"),
-    }
-    None
 }

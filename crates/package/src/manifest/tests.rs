@@ -254,25 +254,46 @@ fn the_nodes() {
 fn run_settings_of_a_node() {
     check(&[
         ("gpu: true", "replicas: 256", &[]),
+        ("gpu: true", "replicas: {max: 8}", &[]),
+        ("gpu: true", "replicas: {min: 0, max: 1, idle: 30}", &[]),
+        ("gpu: true", "replicas: {min: 3}", &["14:15 error: `replicas` has no `max`"]),
+        (
+            "gpu: true",
+            "replicas: {min: 3, max: 2}",
+            &["14:15 error: `min` of `replicas` is 3, more than `max`, which is 2"],
+        ),
+        (
+            "gpu: true",
+            "replicas: {max: 2, idle: 10ms}",
+            &["14:30 error: `idle` must be from 1 second to 168 hours"],
+        ),
         (
             "gpu: true",
             "replicas: 0",
-            &["14:15 error: `replicas` must be a whole number from 1 to 256, not `0`"],
+            &[
+                "14:15 error: `replicas` must be a whole number from 1 to 256, or a mapping with its keys, not `0`",
+            ],
         ),
         (
             "gpu: true",
             "replicas: 257",
-            &["14:15 error: `replicas` must be a whole number from 1 to 256, not `257`"],
+            &[
+                "14:15 error: `replicas` must be a whole number from 1 to 256, or a mapping with its keys, not `257`",
+            ],
         ),
         (
             "gpu: true",
             "replicas: 1.5",
-            &["14:15 error: `replicas` must be a whole number from 1 to 256, not `1.5`"],
+            &[
+                "14:15 error: `replicas` must be a whole number from 1 to 256, or a mapping with its keys, not `1.5`",
+            ],
         ),
         (
             "gpu: true",
             "replicas: '2'",
-            &["14:15 error: `replicas` must be a whole number from 1 to 256, not `2`"],
+            &[
+                "14:15 error: `replicas` must be a whole number from 1 to 256, or a mapping with its keys, not `2`",
+            ],
         ),
         (
             "gpu: true",

@@ -1,10 +1,10 @@
 //! The list of workflows.
 
-use super::WorkflowEntry;
 use super::read::{Fields, Reader};
+use super::{WorkflowEntry, cache};
 use crate::yaml::Node;
 
-pub(super) const KEYS: [&str; 4] = ["name", "entrypoint", "sequential", "priority"];
+pub(super) const KEYS: [&str; 5] = ["name", "entrypoint", "sequential", "priority", "cache"];
 
 pub(super) fn read(reader: &mut Reader<'_>, fields: &mut Fields) -> Vec<WorkflowEntry> {
     let items = reader.items(fields, "workflows");
@@ -20,5 +20,6 @@ fn entry(reader: &mut Reader<'_>, item: Node, index: usize) -> Option<WorkflowEn
         items.into_iter().filter_map(|item| reader.text(item, "a name in `sequential`")).collect();
     let priority = fields.get("priority").and_then(|node| reader.boolean(&node, "priority"));
     let priority = priority.unwrap_or_default();
-    Some(WorkflowEntry { label, name, entrypoint, sequential, sequence: Vec::new(), priority })
+    let cache = cache::read(reader, &mut fields);
+    Some(WorkflowEntry { label, name, entrypoint, sequential, sequence: Vec::new(), priority, cache })
 }

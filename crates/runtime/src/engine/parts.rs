@@ -16,6 +16,8 @@ pub struct Options {
     pub requests: ingress::Limits,
     /// How long requests in flight may take to finish at shutdown.
     pub drain: Duration,
+    /// The most workers of all nodes, without those that replace others.
+    pub max_workers: Option<usize>,
 }
 
 /// What an engine is built from.

@@ -12,8 +12,10 @@ mod admission;
 mod answer;
 mod batch;
 mod broker;
+mod cache;
 mod elapsed;
 mod hop;
+mod load;
 mod pending;
 mod priority;
 mod queue;
@@ -26,6 +28,8 @@ pub use admission::{Admission, Limits, Permit, no_memory};
 pub use answer::{Answer, AnswerMessage, AnswerMeta, Credit, Messages, ReplySink, Sender};
 pub use batch::Curve;
 pub use broker::{Broker, Refused};
+pub use cache::CacheKey;
+pub use load::QueueLoad;
 pub use pending::{AnswerStream, PendingAnswer};
 pub use queue::{Accepted, NodeQueue, SlotId, StageIndex, Worker};
 pub use record::{CodecTimes, OpenRecord, RequestRecords, WorkElsewhere};
@@ -38,16 +42,19 @@ use crate::{
 };
 use batch::Batcher;
 use broker::Memory;
+use cache::{AnswerCache, Found};
 use elapsed::Elapsed;
 use krt_model::{
     hint,
     message::{Payload, Timestamp, Tracking},
     outcome::{self, Failure, HandlerResult, Outcome},
-    request::{Ending, HopChain},
+    request::{Cached, Ending, HopChain},
     version::{Node, Version, Workflow},
 };
 use krt_store::Store;
+use load::Meter;
 use prometheus_client::registry::Registry;
+use queue::Patience;
 pub(crate) use record::Saving;
 use std::{
     sync::Arc,
@@ -66,6 +73,8 @@ pub struct Flow {
     /// By node: whether its processes measure their own times.
     measured: Vec<bool>,
     metrics: Metrics,
+    /// By workflow.
+    caches: Vec<Option<Arc<AnswerCache>>>,
     request_records: Arc<RequestRecords>,
     workers: watch::Sender<()>,
 }
@@ -101,11 +110,17 @@ impl Flow {
         let queue = |(index, node): (usize, &Node)| {
             let places = places(version, index);
             let batcher = Batcher::of(&node.run);
-            let waits = node.run.retries > 0;
-            Arc::new(NodeQueue::new(node.name.clone(), waits, places, batcher, workers.clone()))
+            let Node { name, run, .. } = node;
+            let patience = Patience { restart: run.retries > 0, wake: run.replicas.min == 0 };
+            let meter = || Meter::new(run.batch.map_or(1, |batch| batch.max.into()));
+            let meter = run.replicas.follow().then(meter);
+            Arc::new(NodeQueue::new(name.clone(), patience, places, batcher, meter, workers.clone()))
         };
         let queues: Arc<[_]> = version.nodes.iter().enumerate().map(queue).collect();
-        let through_broker = broker.is_some();
+        let metrics = Metrics::new(version, broker.is_some());
+        let cache = |(index, workflow): (usize, &Workflow)| {
+            Some(AnswerCache::new(workflow.cache.as_ref()?, metrics.cache(index)?.clone()))
+        };
         Self {
             broker: broker.unwrap_or_else(|| Arc::new(Memory { queues: Arc::clone(&queues) })),
             queues,
@@ -113,7 +128,8 @@ impl Flow {
             admission: Arc::new(admission),
             elapsed: Elapsed::new(version, store),
             measured: version.nodes.iter().map(measures).collect(),
-            metrics: Metrics::new(version, through_broker),
+            caches: version.workflows.iter().enumerate().map(cache).collect(),
+            metrics,
             request_records: Arc::new(RequestRecords::new(version, store)),
             workers,
         }
@@ -156,8 +172,13 @@ impl Flow {
 
     /// Renders the metrics as text, followed by those of `more`.
     pub fn metrics_text(&self, more: &Registry) -> String {
-        let now = |queue: &Arc<NodeQueue>| NodeGauges { waiting: queue.depth(), workers: queue.workers() };
+        let now = |queue: &Arc<NodeQueue>| NodeGauges {
+            waiting: queue.depth(),
+            workers: queue.workers(),
+            wanted: queue.wanted(),
+        };
         let connected = self.broker.is_connected();
+        self.caches.iter().flatten().for_each(|cache| cache.measure());
         self.metrics.text(self.admission.in_flight(), connected, self.queues.iter().map(now), more)
     }
 
@@ -174,21 +195,50 @@ impl Flow {
         self.admission.memory().reserve()
     }
 
-    /// Sends a message through a workflow. Records the stages in the trace.
+    /// Returns whether the answers of a route are kept for equal requests.
+    pub fn has_cache(&self, route: &Route) -> bool {
+        self.caches[route.index].is_some()
+    }
+
+    /// Forgets the kept answers: handlers may answer otherwise from now on.
+    pub fn forget_answers(&self) {
+        self.caches.iter().flatten().for_each(|cache| cache.clear());
+    }
+
+    /// Sends a message through a workflow, unless there is an answer to an equal request, of the same key. Records the
+    /// stages in the trace.
     pub fn request(
         &self,
         permit: Arc<Permit>,
         route: &Arc<Route>,
         payload: Payload,
         head: RequestHead,
+        key: Option<CacheKey>,
     ) -> PendingAnswer<'_> {
         let (start, begun, deadline) = (now(), Instant::now(), head.deadline);
         let request = Request::open(Arc::clone(route), start, head, permit, &self.request_records);
         let pending = PendingAnswer::new(self, Arc::clone(&request), deadline, begun);
-        let mut tracking = Vec::with_capacity(route.sequence.len() + 1);
-        tracking.push(Tracking { node: None, start, end: now() });
-        self.post(Delivery::new(request, 0, payload, tracking));
+        let cache = key.and_then(|key| Some((key, self.caches[route.index].as_ref()?)));
+        match cache.map(|(key, cache)| cache.find(key)) {
+            None => self.begin(request, payload),
+            Some(Found::Answer(answer)) => self.answer_from_cache(&request, Cached::Hit, answer),
+            Some(Found::Flight(flight)) => return pending.waiting_for(flight, payload),
+        }
         pending
+    }
+
+    /// Sends a request's message to the first node.
+    fn begin(&self, request: Arc<Request>, payload: Payload) {
+        request.begin();
+        let mut tracking = Vec::with_capacity(request.route.sequence.len() + 1);
+        tracking.push(Tracking { node: None, start: request.start, end: now() });
+        self.post(Delivery::new(request, 0, payload, tracking));
+    }
+
+    /// Answers a request that no node gets.
+    fn answer_from_cache(&self, request: &Request, cached: Cached, answer: Payload) {
+        request.cached(cached);
+        request.answer(Ok(answer), AnswerMeta::default());
     }
 
     /// Takes back a delivery with its handler's result and decides the next step of the request.
@@ -355,6 +405,19 @@ impl Flow {
     pub fn clear_parts(&self, node: usize) {
         for delivery in self.queues[node].clear_parts() {
             self.down(delivery);
+        }
+    }
+
+    /// Gives up the deliveries that wait for a node that cannot be woken, unless another worker is up: they go back to
+    /// the broker, or fail.
+    pub fn cannot_wake(&self, node: usize, reason: &str) {
+        for delivery in self.queues[node].clear_all() {
+            if delivery.acker.is_some() {
+                delivery.close(DeliveryEnd::Lost);
+                continue;
+            }
+            let node = self.node_of(&delivery).clone();
+            self.fail(delivery, Failure::NotStarted { node, reason: reason.to_owned() });
         }
     }
 

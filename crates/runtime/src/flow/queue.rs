@@ -2,16 +2,21 @@
 
 use super::{
     batch::{Batcher, Curve, Pause},
+    load::{Meter, QueueLoad},
     priority,
     request::{Delivery, DeliveryEnd, Request},
 };
 use krt_model::name::Name;
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, atomic::Ordering},
-    time::Duration,
+    ops::{Deref, DerefMut},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
 };
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// Runs a node's user code.
 pub trait Worker: Send + Sync + std::fmt::Debug {
@@ -50,17 +55,39 @@ pub type StageIndex = (usize, usize);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SlotId(u64);
 
+/// What deliveries wait for while no worker is up; those of other nodes return at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Patience {
+    /// For a worker that starts again: the node has retries.
+    pub(super) restart: bool,
+    /// For a worker that they wake: the node may sleep.
+    pub(super) wake: bool,
+}
+
+impl Patience {
+    fn waits(self) -> bool {
+        self.restart || self.wake
+    }
+}
+
 /// A node's queue and its workers.
 #[derive(Debug)]
 pub struct NodeQueue {
     node: Name,
-    waits: bool,
+    /// What deliveries wait for while no worker is up.
+    patience: Patience,
     /// The places of the node's workers, if each serves only one.
     places: Vec<StageIndex>,
     /// Decides on batches, if the node's handler gets them.
     batcher: Option<Batcher>,
     /// Changes when a worker joins or leaves.
     changed: watch::Sender<()>,
+    /// How many workers there should be.
+    wanted: AtomicUsize,
+    /// Whether no worker is up because none is needed: the next delivery starts one.
+    asleep: AtomicBool,
+    /// A delivery waits, and no worker is up.
+    wake: Notify,
     state: Mutex<State>,
 }
 
@@ -76,17 +103,52 @@ struct State {
     /// The workers that pause before their next batch. Their room is still taken.
     pausing: Vec<(SlotId, Pause)>,
     last_slot: u64,
+    /// Measures the load, if the number of workers follows it.
+    meter: Option<Meter>,
+}
+
+/// The locked state. Its meter notes the changes at the end.
+struct Locked<'a>(MutexGuard<'a, State>);
+
+impl Deref for Locked<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.0
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.0
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        let state = &mut *self.0;
+        let Some(meter) = &mut state.meter else { return };
+        let waiting = state.queue.len() + state.again.iter().map(Vec::len).sum::<usize>();
+        meter.note(Instant::now(), waiting, state.slots.iter().map(|slot| slot.taken).sum());
+    }
 }
 
 #[derive(Debug)]
 struct WorkerSlot {
     id: SlotId,
     room: usize,
+    /// The calls that it runs.
+    taken: usize,
     place: Option<StageIndex>,
     worker: Arc<dyn Worker>,
 }
 
 impl WorkerSlot {
+    fn take(&mut self) {
+        self.room -= 1;
+        self.taken += 1;
+    }
+
     fn takes(&self, place: StageIndex) -> bool {
         self.place.is_none_or(|own| own == place)
     }
@@ -107,7 +169,7 @@ impl State {
     fn reserve_slot(&mut self, place: StageIndex) -> Option<(SlotId, Arc<dyn Worker>)> {
         let free = |slot: &&mut WorkerSlot| slot.room > 0 && slot.takes(place);
         let slot = self.slots.iter_mut().filter(free).max_by_key(|slot| slot.room)?;
-        slot.room -= 1;
+        slot.take();
         Some((slot.id, Arc::clone(&slot.worker)))
     }
 
@@ -122,7 +184,7 @@ impl State {
             (!deliveries.is_empty()).then_some(Batch { deliveries, again: false })
         })?;
         let slot = self.slots.iter_mut().max_by_key(|slot| slot.room)?;
-        slot.room -= 1;
+        slot.take();
         Some((slot.id, Arc::clone(&slot.worker), batch))
     }
 
@@ -184,8 +246,11 @@ impl State {
     }
 
     fn release_slot(&mut self, slot: SlotId) {
-        if let Some(slot) = self.slots.iter_mut().find(|other| other.id == slot) {
-            slot.room += 1;
+        let Some(slot) = self.slots.iter_mut().find(|other| other.id == slot) else { return };
+        slot.room += 1;
+        slot.taken -= 1;
+        if let Some(meter) = &mut self.meter {
+            meter.ended();
         }
     }
 }
@@ -219,16 +284,26 @@ fn stage_of(delivery: &Delivery) -> StageIndex {
 }
 
 impl NodeQueue {
-    /// Creates a queue. `waits`: whether deliveries wait for a worker while none is up, or return at once.
-    /// `places`: the places of the node's workers, if each serves only one.
+    /// Creates a queue. `places`: the places of the node's workers, if each serves only one. `meter`: measures the load.
     pub(super) fn new(
         node: Name,
-        waits: bool,
+        patience: Patience,
         places: Vec<StageIndex>,
         batcher: Option<Batcher>,
+        meter: Option<Meter>,
         changed: watch::Sender<()>,
     ) -> Self {
-        Self { node, waits, places, batcher, changed, state: Mutex::default() }
+        Self {
+            node,
+            patience,
+            places,
+            batcher,
+            changed,
+            wanted: AtomicUsize::new(0),
+            asleep: AtomicBool::new(false),
+            wake: Notify::new(),
+            state: Mutex::new(State { meter, ..State::default() }),
+        }
     }
 
     /// The node's name.
@@ -267,6 +342,49 @@ impl NodeQueue {
         self.places.iter().map(at).min().unwrap_or(state.slots.len())
     }
 
+    /// Returns how many workers there should be; 0 if the node runs in another engine, or sleeps.
+    pub fn wanted(&self) -> usize {
+        self.wanted.load(Ordering::Relaxed)
+    }
+
+    /// Sets how many workers there should be.
+    pub fn set_wanted(&self, workers: usize) {
+        self.wanted.store(workers, Ordering::Relaxed);
+    }
+
+    /// Returns whether no worker is up because none is needed: the next delivery starts one.
+    pub fn is_asleep(&self) -> bool {
+        self.asleep.load(Ordering::Acquire)
+    }
+
+    /// Sets whether the node sleeps.
+    pub fn set_asleep(&self, asleep: bool) {
+        if self.asleep.swap(asleep, Ordering::AcqRel) != asleep {
+            self.changed.send_replace(());
+        }
+    }
+
+    /// Waits until a delivery waits for a node that sleeps.
+    pub async fn wanted_awake(&self) {
+        loop {
+            let wake = self.wake.notified();
+            if self.needs_waking() {
+                return;
+            }
+            wake.await;
+        }
+    }
+
+    fn needs_waking(&self) -> bool {
+        let state = self.lock();
+        state.slots.is_empty() && !(state.queue.is_empty() && state.again.is_empty())
+    }
+
+    /// Returns what was measured of the load; `None` if the number of workers does not follow it.
+    pub fn load(&self) -> Option<QueueLoad> {
+        self.lock().meter.as_mut().map(|meter| meter.read(Instant::now()))
+    }
+
     /// Adds a worker with `room` for that many deliveries at a time.
     ///
     /// Sets `slot` before the first delivery.
@@ -274,7 +392,7 @@ impl NodeQueue {
         let mut state = self.lock();
         state.last_slot += 1;
         let id = *slot.get_or_init(|| SlotId(state.last_slot));
-        state.slots.push(WorkerSlot { id, room, place: worker.place(), worker });
+        state.slots.push(WorkerSlot { id, room, taken: 0, place: worker.place(), worker });
         drop(state);
         self.changed.send_replace(());
         self.serve();
@@ -343,6 +461,9 @@ impl NodeQueue {
             return self.post_for_batch(batcher, delivery);
         }
         let mut delivery = delivery;
+        if let Some(meter) = &mut self.lock().meter {
+            meter.arrived();
+        }
         loop {
             let mut state = self.lock();
             if delivery.request.left() {
@@ -351,13 +472,14 @@ impl NodeQueue {
                 return Ok(());
             }
             let place = stage_of(&delivery);
-            if !state.has_worker(place) && !self.waits {
+            if !state.has_worker(place) && !self.patience.waits() {
                 return Err(delivery);
             }
             let waits_behind = |waiting: &Delivery| self.places.is_empty() || stage_of(waiting) == place;
             let worker = if state.queue.iter().any(waits_behind) { None } else { state.reserve_slot(place) };
             let Some((slot, worker)) = worker else {
                 state.enqueue(delivery);
+                self.wake_for(&state);
                 return Ok(());
             };
             drop(state);
@@ -380,16 +502,27 @@ impl NodeQueue {
             delivery.close(DeliveryEnd::Done);
             return Ok(());
         }
-        if state.slots.is_empty() && !self.waits {
+        if state.slots.is_empty() && !self.patience.waits() {
             return Err(delivery);
         }
         batcher.arrived();
+        if let Some(meter) = &mut state.meter {
+            meter.arrived();
+        }
         let waiting = state.queue.len() + 1;
         state.end_pauses(|_, pause| waiting >= pause.until || !batcher.can_wait(&delivery, pause));
         state.enqueue(delivery);
+        self.wake_for(&state);
         drop(state);
         self.serve();
         Ok(())
+    }
+
+    /// Wakes the node for a delivery that waits, if it sleeps.
+    fn wake_for(&self, state: &State) {
+        if state.slots.is_empty() {
+            self.wake.notify_one();
+        }
     }
 
     /// Takes back deliveries of a batch that failed as a whole. Each half becomes a batch of its own, before the
@@ -404,13 +537,23 @@ impl NodeQueue {
     /// Takes out the deliveries for which no worker is up, unless this queue's deliveries wait for one.
     pub(super) fn clear(&self) -> VecDeque<Delivery> {
         let mut state = self.lock();
-        if self.waits {
+        if self.patience.waits() {
             return VecDeque::new();
         }
         let queue = std::mem::take(&mut state.queue);
         let (stay, down) = queue.into_iter().partition(|delivery| state.has_worker(stage_of(delivery)));
         state.queue = stay;
         down
+    }
+
+    /// Takes out all deliveries, if no worker is up.
+    pub(super) fn clear_all(&self) -> Vec<Delivery> {
+        let mut state = self.lock();
+        if !state.slots.is_empty() {
+            return Vec::new();
+        }
+        let again = std::mem::take(&mut state.again).into_iter().flatten();
+        again.chain(std::mem::take(&mut state.queue)).collect()
     }
 
     /// Takes out the parts of batches that failed as a whole, if no worker is up. In a queue whose deliveries wait for
@@ -420,7 +563,7 @@ impl NodeQueue {
         if !state.slots.is_empty() {
             return Vec::new();
         }
-        let goes = |delivery: &Delivery| delivery.acker.is_some() || !self.waits;
+        let goes = |delivery: &Delivery| delivery.acker.is_some() || !self.patience.waits();
         let mut gone = Vec::new();
         for part in std::mem::take(&mut state.again) {
             let (back, stay): (Vec<_>, Vec<_>) = part.into_iter().partition(goes);
@@ -447,9 +590,10 @@ impl NodeQueue {
         back
     }
 
-    /// Returns whether the queue takes a delivery: a worker is up, or the delivery would wait for one.
+    /// Returns whether the queue takes a delivery: a worker is up, or the delivery would wait for one that starts again,
+    /// or wake one.
     pub fn takes(&self) -> bool {
-        self.waits || self.workers() > 0
+        self.patience.restart || self.is_asleep() || self.workers() > 0
     }
 
     /// Stops the work for a request, queued or at a worker.
@@ -503,7 +647,7 @@ impl NodeQueue {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Locked<'_> {
+        Locked(self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

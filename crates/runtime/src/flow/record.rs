@@ -7,7 +7,7 @@ use krt_model::{
     message::Timestamp,
     name::Name,
     outcome::Failure,
-    request::{Ending, Hop, HopChain, RequestRecord, Saved, StreamedAnswer},
+    request::{Cached, Ending, Hop, HopChain, RequestRecord, Saved, StreamedAnswer},
     version::Version,
 };
 use krt_store::Store;
@@ -154,6 +154,10 @@ impl OpenRecord {
     pub(super) fn work_elsewhere(self: Arc<Self>) -> WorkElsewhere {
         self.lock().working += 1;
         WorkElsewhere(self)
+    }
+
+    pub(super) fn cached(&self, cached: Cached) {
+        self.lock().record.cached = Some(cached);
     }
 
     pub(super) fn replied_early(&self) {

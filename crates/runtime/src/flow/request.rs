@@ -16,7 +16,7 @@ use krt_model::{
     name::Name,
     outcome::{Failure, HandlerResult, Step},
     priority::Priority,
-    request::{Hop, HopChain, HopEnding, StreamedAnswer},
+    request::{Cached, Hop, HopChain, HopEnding, StreamedAnswer},
 };
 use std::{
     sync::{
@@ -127,6 +127,8 @@ pub struct Request {
     /// Its record, kept only in the engine that received it.
     pub(crate) record: Option<Arc<OpenRecord>>,
     client: Client,
+    /// Whether its work has begun, or the cache has answered it.
+    begun: AtomicBool,
     replied: AtomicBool,
     left: AtomicBool,
     permit: Arc<Permit>,
@@ -156,6 +158,7 @@ impl Request {
             rank: AtomicI64::new(0),
             record,
             client: Client::Local(LocalReply::default()),
+            begun: AtomicBool::new(false),
             replied: AtomicBool::new(false),
             left: AtomicBool::new(false),
             permit,
@@ -178,6 +181,7 @@ impl Request {
             priority,
             rank: AtomicI64::new(0),
             client: Client::Remote(RemoteClient { reply, hops: Mutex::new(hops) }),
+            begun: AtomicBool::new(true),
             replied: AtomicBool::new(replied),
             left: AtomicBool::new(false),
             permit: Arc::new(permit),
@@ -304,8 +308,28 @@ impl Request {
         }
     }
 
+    /// Notes that the cache answers it, so that it has no work.
+    pub(super) fn cached(&self, cached: Cached) {
+        self.trace.cached(cached.as_str());
+        if let Some(record) = &self.record {
+            record.cached(cached);
+        }
+        self.begin();
+        self.work_ended();
+    }
+
+    /// Notes that its work begins.
+    pub(super) fn begin(&self) {
+        self.begun.store(true, Ordering::Release);
+    }
+
+    /// Returns whether its work has begun. What has not begun waits for an equal request.
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::Acquire)
+    }
+
     /// Notes that its work in this engine has ended.
-    fn work_ended(&self) {
+    pub(super) fn work_ended(&self) {
         if let Some(record) = &self.record {
             record.work_ended();
         }

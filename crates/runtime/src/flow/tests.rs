@@ -95,6 +95,7 @@ fn fixture_with(run: &RunOptions, limits: Limits, sequence: Vec<usize>) -> Fixtu
             entrypoint: "Run".to_owned(),
             sequence: sequence.clone(),
             priority: false,
+            cache: None,
         }],
     };
     let folder = tempfile::tempdir().unwrap();
@@ -151,7 +152,7 @@ impl Fixture {
             metadata: Metadata::default(),
             priority: Priority::default(),
         };
-        let pending = self.flow.request(permit.into(), &self.route, message(b"in"), head);
+        let pending = self.flow.request(permit.into(), &self.route, message(b"in"), head, None);
         let mut messages = pending.whole().await?;
         assert_eq!(messages.len(), 1, "an answer of KRT v1 is one message");
         Ok(messages.remove(0).expect("there is one").payload)
@@ -217,7 +218,7 @@ async fn a_record_has_the_sizes_of_a_stream() {
         metadata: Metadata::default(),
         priority: Priority::default(),
     };
-    let pending = fixture.flow.request(permit.into(), &fixture.route, message(b"in"), head);
+    let pending = fixture.flow.request(permit.into(), &fixture.route, message(b"in"), head, None);
     let open = fixture.flow.request_records().in_flight();
     assert_eq!((open.len(), open[0].request_bytes), (1, 12));
     let mut stream = pending.stream(&fixture.flow);

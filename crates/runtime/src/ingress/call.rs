@@ -6,6 +6,7 @@
 
 use super::{
     body::{Body, Frames},
+    canonical,
     coding::Codings,
     listener::ResponseGuard,
     metadata,
@@ -182,12 +183,14 @@ impl<'a, C: Codec> Call<'a, C> {
         head: RequestHead,
     ) -> Result<(PendingAnswer<'a>, Arc<Permit>), Status> {
         let Self { ingress, method, codec } = self;
-        let payload = offload::run(message.len(), || {
+        let read = offload::run(message.len(), || {
             let message = codec.decode(method, message, ingress.limits().message, &permit)?;
-            method.pack(&message, &permit)
+            let has_cache = ingress.flow().has_cache(route);
+            let key = has_cache.then(|| canonical::key(&message, method.input(), &head.metadata));
+            Ok::<_, Status>((method.pack(&message, &permit)?, key))
         });
-        let (payload, permit) = (payload.await?, Arc::new(permit));
-        let pending = ingress.flow().request(Arc::clone(&permit), route, payload, head);
+        let ((payload, key), permit) = (read.await?, Arc::new(permit));
+        let pending = ingress.flow().request(Arc::clone(&permit), route, payload, head, key);
         Ok((pending, permit))
     }
 }

@@ -16,6 +16,7 @@
 //! - [`envelope`]: messages with a head.
 //! - [`read`]: a request's body and its limits.
 //! - [`coding`]: compressed bodies.
+//! - [`canonical`]: the key of a request in a cache.
 //! - [`wire`]: checks that bytes are a message of a type.
 //! - [`status`]: the one place that turns failures into statuses.
 //! - [`health`]: `grpc.health.v1`, from the state of the nodes.
@@ -24,6 +25,7 @@ mod activity;
 mod body;
 pub mod browsers;
 mod call;
+mod canonical;
 mod client_port;
 mod coding;
 mod connect;

@@ -2,10 +2,12 @@
 //!
 //! [`page`] serves them in the OpenMetrics text format, which Prometheus reads.
 
+mod cache;
 pub mod page;
 mod rolling;
 mod workers;
 
+pub use cache::CacheMetrics;
 pub use rolling::{Percentiles, Reading, RollingStats};
 pub use workers::TrackedWorker;
 
@@ -69,6 +71,8 @@ pub struct NodeGauges {
     pub waiting: usize,
     /// Processes that are up.
     pub workers: usize,
+    /// Processes that there should be.
+    pub wanted: usize,
 }
 
 #[derive(Debug)]
@@ -78,6 +82,7 @@ struct WorkflowMetrics {
     /// By [`ENDINGS`].
     endings: [Counter; ENDINGS.len()],
     recent: RollingStats,
+    cache: Option<CacheMetrics>,
 }
 
 #[derive(Debug)]
@@ -90,6 +95,7 @@ struct NodeMetrics {
     restarts: Counter,
     queue: Gauge,
     workers: Gauge,
+    wanted: Gauge,
     recent: RollingStats,
 }
 
@@ -139,6 +145,7 @@ impl Metrics {
         let restarts = Family::<NodeLabels, Counter>::default();
         let queue = Family::<NodeLabels, Gauge>::default();
         let workers = Family::<NodeLabels, Gauge>::default();
+        let wanted = Family::<NodeLabels, Gauge>::default();
         let (in_flight, late, background) = (Gauge::default(), Counter::default(), Counter::default());
         registry.register("requests", "Requests, by workflow and outcome", requests.clone());
         registry.register("request_duration_seconds", "Time from a request to its answer", seconds.clone());
@@ -157,9 +164,14 @@ impl Metrics {
         registry.register("batch_size", "Messages in a batch of a node", batch.clone());
         registry.register("queue_depth", "Messages in a node's queue", queue.clone());
         registry.register("workers", "Workers of a node that are ready", workers.clone());
+        registry.register("workers_wanted", "Workers that a node should have", wanted.clone());
         registry.register("worker_restarts", "Restarts of a node's workers", restarts.clone());
         registry.register("late_results", "Results for requests that had already ended", late.clone());
         registry.register("background_failures", "Failures after an early reply", background.clone());
+        let caches = cache::Families::default();
+        if version.workflows.iter().any(|workflow| workflow.cache.is_some()) {
+            caches.register(&mut registry);
+        }
         let processes = WorkerProcesses::default();
         registry.register_collector(Box::new(processes.clone()));
         let broker = BrokerMetrics::default();
@@ -173,6 +185,7 @@ impl Metrics {
                 seconds: seconds.get_or_create_owned(&WorkflowLabels { workflow: name.clone() }),
                 endings: ENDINGS.map(|ending| requests.get_or_create_owned(&ended(ending))),
                 recent: RollingStats::new(start),
+                cache: workflow.cache.map(|_| caches.of(&name)),
                 name,
             }
         });
@@ -186,6 +199,7 @@ impl Metrics {
                 restarts: restarts.get_or_create_owned(&labels),
                 queue: queue.get_or_create_owned(&labels),
                 workers: workers.get_or_create_owned(&labels),
+                wanted: wanted.get_or_create_owned(&labels),
                 recent: RollingStats::new(start),
             }
         });
@@ -244,6 +258,11 @@ impl Metrics {
         &self.workflows[workflow].recent
     }
 
+    /// Returns the metrics of a workflow's cache, if it has one.
+    pub fn cache(&self, workflow: usize) -> Option<&CacheMetrics> {
+        self.workflows[workflow].cache.as_ref()
+    }
+
     /// Returns the number of restarts of a node's processes.
     pub fn restarts(&self, node: usize) -> u64 {
         self.nodes[node].restarts.get()
@@ -257,6 +276,11 @@ impl Metrics {
     /// Shows a node's worker, whose guard has this process id, until what it returns is dropped.
     pub fn track_worker(&self, node: usize, guard: u32) -> TrackedWorker {
         self.workers.track(&self.nodes[node].name, guard)
+    }
+
+    /// Reads the memory of the largest of a node's workers that are up, in bytes.
+    pub fn largest_worker(&self, node: usize) -> u64 {
+        self.workers.largest(&self.nodes[node].name)
     }
 
     /// Renders the text, with the given current state, followed by the metrics of `more`.
@@ -273,6 +297,7 @@ impl Metrics {
         for (of, now) in self.nodes.iter().zip(nodes) {
             of.queue.set(count(now.waiting));
             of.workers.set(count(now.workers));
+            of.wanted.set(count(now.wanted));
         }
         let mut text = String::new();
         // Writing to a string does not fail.

@@ -4,7 +4,7 @@ use super::*;
 use krt_model::{
     name::Name,
     outcome::Kind,
-    version::{Batch, Node, RunOptions, Workflow},
+    version::{Batch, Cache, Node, RunOptions, Workflow},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -39,6 +39,7 @@ fn version() -> Version {
             entrypoint: "Estimate".to_owned(),
             sequence: vec![0],
             priority: false,
+            cache: Some(Cache { ttl: Duration::from_secs(1), max: Cache::DEFAULT_MAX }),
         }],
     }
 }
@@ -49,8 +50,12 @@ fn registered(through_broker: bool) -> BTreeMap<String, Described> {
     metrics.request(0, Ending::Failed, Duration::from_millis(1));
     metrics.failure(0, &Failure::Disconnected);
     let _worker = metrics.track_worker(0, std::process::id());
-    let text =
-        metrics.text(0, true, std::iter::once(NodeGauges { waiting: 0, workers: 1 }), &Registry::default());
+    let text = metrics.text(
+        0,
+        true,
+        std::iter::once(NodeGauges { waiting: 0, workers: 1, wanted: 1 }),
+        &Registry::default(),
+    );
     let mut found = BTreeMap::new();
     for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
         let (name, kind) = line.split_once(' ').unwrap();

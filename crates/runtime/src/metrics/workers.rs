@@ -37,6 +37,13 @@ impl WorkerProcesses {
         TrackedWorker { guard, processes: self.clone() }
     }
 
+    /// Reads the memory of the largest worker of a node, in bytes.
+    pub(super) fn largest(&self, node: &str) -> u64 {
+        let workers = self.lock().clone().into_iter();
+        let of_node = workers.filter(|(_, of)| of == node).map(|(guard, _)| guard);
+        of_node.map(|guard| krt_guard::usage_below(guard).memory).max().unwrap_or_default()
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u32, String>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -123,7 +123,7 @@ impl NodeInfo {
             name: node.name.clone(),
             external: node.run.runner == Runner::External,
             waits: node.run.retries > 0,
-            places: usize::from(node.run.replicas)
+            places: usize::from(node.run.replicas.max)
                 * usize::from(node.run.concurrency)
                 * node.run.batch.map_or(1, |batch| usize::from(batch.max)),
         }

@@ -151,7 +151,9 @@ impl Nats {
     fn send_heartbeat(&self, flow: &Flow, nodes: &[usize], serves: bool) {
         let count = |&node: &usize| {
             let queue = flow.queue(node);
-            (queue.node().to_string(), if serves { queue.workers() } else { 0 })
+            // A message wakes a node that sleeps.
+            let up = queue.workers().max(usize::from(queue.is_asleep()));
+            (queue.node().to_string(), if serves { up } else { 0 })
         };
         let heartbeat =
             Heartbeat { engine: self.replies.engine().to_owned(), nodes: nodes.iter().map(count).collect() };

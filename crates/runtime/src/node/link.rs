@@ -689,7 +689,7 @@ impl<'a> Inbox<'a> {
         let Some((known, ready)) = self.warming.take() else { return };
         let run = &self.link.node.run;
         // What is sent ahead would be in no batch, and is overtaken no more.
-        let alone = run.replicas == 1 && run.concurrency == 1 && run.batch.is_none();
+        let alone = run.replicas.max == 1 && run.concurrency == 1 && run.batch.is_none();
         let ahead = if alone && !self.link.node.has_priorities() { PREFETCH } else { 0 };
         let worker: Arc<dyn Worker> = Arc::clone(self.link) as _;
         self.link.node.queue().join(worker, usize::from(run.concurrency) + ahead, &self.link.slot);

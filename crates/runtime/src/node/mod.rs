@@ -1,6 +1,8 @@
 //! Nodes: the processes that run user code, and the engine's communication with them.
 //!
-//! - [`supervisor`]: starts, restarts and stops workers.
+//! - [`supervisor`]: starts, restarts and stops the workers of all nodes.
+//! - [`replica`]: keeps one worker up.
+//! - [`scaler`]: starts and ends workers, so that their number follows the load; [`scaling`]: decides on the number.
 //! - [`process`]: one process.
 //! - [`recycle`]: when a worker is replaced by a new one.
 //! - [`warmup`]: samples that a worker handles before it gets messages.
@@ -29,6 +31,9 @@ mod output;
 mod plain;
 mod process;
 mod recycle;
+mod replica;
+mod scaler;
+mod scaling;
 #[cfg(test)]
 mod scripted;
 mod stream;
@@ -48,6 +53,7 @@ use crate::{
     logs::Logs,
 };
 use krt_model::{
+    hint,
     name::Name,
     version::{Gpu, RunOptions},
 };
@@ -55,6 +61,7 @@ use krt_package::Package;
 use krt_remote::Documents;
 use krt_store::Store;
 use std::sync::{Arc, OnceLock, Weak};
+use worker::StartFailure;
 
 /// State shared by all workers of one node.
 #[derive(Debug)]
@@ -112,5 +119,18 @@ impl Node {
 
     fn queue(&self) -> &Arc<NodeQueue> {
         self.flow.queue(self.index)
+    }
+
+    /// Notes that a worker did not start while the version runs: what waits for one alone fails.
+    fn start_failed(&self, failed: &StartFailure) {
+        tracing::error!(node = %self.name, "does not start: {}", hint::chain(failed));
+        self.flow.clear_parts(self.index);
+        // Messages of other nodes wait only if they have retries.
+        if self.run.replicas.min == 0 && self.run.retries == 0 {
+            self.queue().set_asleep(false);
+            let reason = failed.to_string();
+            let last = reason.lines().rev().find(|line| !line.trim().is_empty());
+            self.flow.cannot_wake(self.index, last.unwrap_or_default().trim());
+        }
     }
 }

@@ -161,7 +161,7 @@ impl Stage {
                 metadata: Metadata::default(),
                 priority: Priority::default(),
             };
-            let pending = flow.request(permit.into(), &route, payload, head);
+            let pending = flow.request(permit.into(), &route, payload, head, None);
             let mut messages = pending.whole().await?;
             Ok(messages.remove(0).expect("a unary answer is one message").payload)
         })
@@ -178,7 +178,7 @@ impl Stage {
             metadata: Metadata::default(),
             priority: Priority::default(),
         };
-        let pending = self.flow.request(permit.into(), &self.route, payload, head);
+        let pending = self.flow.request(permit.into(), &self.route, payload, head, None);
         pending.stream(&self.flow)
     }
 

@@ -2,41 +2,47 @@
 
 use super::{
     Launch, Lifeline, Node, NodeGpus,
-    backoff::Backoff,
-    recycle::{Allowance, RecycleReason},
-    worker::{ReplicaId, StartFailure, Worker, WorkerExit},
+    replica::{Replica, ReplicaContext},
+    scaler::Scaler,
+    worker::{ReplicaId, StartFailure, Worker},
 };
 use crate::gpus::{Gpus, Request, Reservation, TooFew};
 use krt_model::{hint, name::Name};
 use miette::Diagnostic;
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::{
-    sync::Notify,
+    sync::{Semaphore, watch},
     task::{JoinHandle, JoinSet},
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 
-/// Interval between messages about a node that is still starting.
-const START_REPORT_INTERVAL: Duration = Duration::from_secs(10);
 /// Time limit for all workers to end; each needs less, as it is killed otherwise.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// All workers of a version, kept up until [`Nodes::stop`].
 #[derive(Debug)]
 pub struct Nodes {
-    replicas: Vec<Replica>,
+    nodes: Vec<NodeTasks>,
     stop: CancellationToken,
     /// The workers' GPUs.
     _gpus: Arc<Reservation>,
 }
 
-/// One replica of a node, kept up by its task.
+/// The workers of a node, kept up by tasks: one for each, or one for all if their number follows the load.
 #[derive(Debug)]
-struct Replica {
+struct NodeTasks {
     node: usize,
-    restart: Arc<Notify>,
-    task: JoinHandle<()>,
+    restart: watch::Sender<()>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// The workers of a node before they are kept up.
+struct NodeStart {
+    /// How to start each, by number.
+    places: Vec<ReplicaContext>,
+    /// The first ones, by number, once they are ready.
+    ready: Vec<(usize, Worker)>,
 }
 
 /// The nodes that did not start, in the package's order.
@@ -80,7 +86,7 @@ impl Diagnostic for StartError {
 }
 
 impl Nodes {
-    /// Starts all workers of all nodes at once, and waits until they are ready.
+    /// Starts the first workers of all nodes at once, and waits until they are ready. `spare`: how many more there may be.
     ///
     /// If any fails, returns all failures and ends the others. If `gpus` are too few, starts none. Dropping the
     /// future ends everything it started.
@@ -88,33 +94,35 @@ impl Nodes {
         nodes: impl IntoIterator<Item = (Arc<Node>, Launch)>,
         lifeline: &Arc<Lifeline>,
         gpus: &Arc<Gpus>,
+        spare: usize,
     ) -> Result<Self, StartError> {
         let nodes: Vec<_> = nodes.into_iter().collect();
         let (launches, reservation) = with_gpus(&nodes, gpus)?;
         let mut starting = JoinSet::new();
-        for ((node, _), launches) in nodes.iter().zip(launches) {
-            for (slot, launch) in launches {
+        let mut starts: Vec<NodeStart> = Vec::new();
+        for (index, ((node, _), launches)) in nodes.iter().zip(launches).enumerate() {
+            let place = |(slot, launch)| {
                 let node = Arc::clone(node);
-                let place = ReplicaContext { node, launch, slot, lifeline: Arc::clone(lifeline) };
-                let logs = place.node.logs.clone();
-                starting.spawn(logs.around(async move {
-                    let worker = place.fill().await;
-                    (place, worker)
-                }));
+                ReplicaContext { node, launch, slot, lifeline: Arc::clone(lifeline) }
+            };
+            let places: Vec<_> = launches.into_iter().map(place).collect();
+            for (number, place) in places.iter().take(first(node, places.len())).cloned().enumerate() {
+                starting.spawn(node.logs.around(async move { (index, number, place.fill().await) }));
             }
+            starts.push(NodeStart { places, ready: Vec::new() });
         }
-        let (mut workers, mut failures) = (Vec::new(), Vec::new());
+        let mut failures = Vec::new();
         while let Some(started) = starting.join_next().await {
             match started {
-                Ok((place, Ok(worker))) => workers.push((place, worker)),
-                Ok((place, Err(failed))) => failures.push((place.node, failed)),
+                Ok((index, number, Ok(worker))) => starts[index].ready.push((number, worker)),
+                Ok((index, _, Err(failed))) => failures.push((Arc::clone(&nodes[index].0), failed)),
                 Err(error) => tracing::error!("a starting worker was lost: {error}"),
             }
         }
         if failures.is_empty() {
-            return Ok(Self::new(workers, reservation));
+            return Ok(Self::new(starts, reservation, spare));
         }
-        for (_, worker) in workers {
+        for (_, worker) in starts.into_iter().flat_map(|start| start.ready) {
             worker.kill().await;
         }
         failures.sort_by_key(|(node, _)| node.index);
@@ -124,27 +132,17 @@ impl Nodes {
         })
     }
 
-    fn new(workers: Vec<(ReplicaContext, Worker)>, gpus: Arc<Reservation>) -> Self {
-        let stop = CancellationToken::new();
-        let replica = |(place, worker): (ReplicaContext, Worker)| {
-            let restart = Arc::new(Notify::new());
-            let (node, logs) = (place.node.index, place.node.logs.clone());
-            let keeper = ReplicaSupervisor {
-                place,
-                restart: Arc::clone(&restart),
-                stop: stop.clone(),
-                old: JoinSet::new(),
-            };
-            Replica { node, restart, task: tokio::spawn(logs.around(keeper.run(worker))) }
-        };
-        Self { replicas: workers.into_iter().map(replica).collect(), stop, _gpus: gpus }
+    fn new(starts: Vec<NodeStart>, gpus: Arc<Reservation>, spare: usize) -> Self {
+        let (stop, spare) = (CancellationToken::new(), Arc::new(Semaphore::new(spare)));
+        let nodes = starts.into_iter().filter_map(|start| NodeTasks::spawn(start, &stop, &spare));
+        Self { nodes: nodes.collect(), stop, _gpus: gpus }
     }
 
     /// Replaces the workers of a node. Old workers continue until the new ones are ready, and stay if these
     /// fail.
     pub fn restart(&self, node: usize) {
-        for replica in self.replicas.iter().filter(|replica| replica.node == node) {
-            replica.restart.notify_one();
+        for tasks in self.nodes.iter().filter(|tasks| tasks.node == node) {
+            tasks.restart.send_replace(());
         }
     }
 
@@ -152,13 +150,42 @@ impl Nodes {
     pub async fn stop(self) {
         self.stop.cancel();
         let deadline = Instant::now() + STOP_TIMEOUT;
-        for mut replica in self.replicas {
-            if tokio::time::timeout_at(deadline, &mut replica.task).await.is_err() {
-                replica.task.abort();
-                let _ = replica.task.await;
+        for mut task in self.nodes.into_iter().flat_map(|node| node.tasks) {
+            if tokio::time::timeout_at(deadline, &mut task).await.is_err() {
+                task.abort();
+                let _ = task.await;
             }
         }
     }
+}
+
+impl NodeTasks {
+    fn spawn(start: NodeStart, stop: &CancellationToken, spare: &Arc<Semaphore>) -> Option<Self> {
+        let NodeStart { places, mut ready } = start;
+        let node = Arc::clone(&places.first()?.node);
+        let (restart, restarts) = watch::channel(());
+        ready.sort_by_key(|(number, _)| *number);
+        node.queue().set_wanted(ready.len());
+        let tasks = if node.run.replicas.follow() {
+            let workers = ready.into_iter().map(|(_, worker)| worker).collect();
+            let scaler = Scaler::new(places, workers, restarts, stop.clone(), Arc::clone(spare));
+            vec![tokio::spawn(node.logs.around(scaler.run()))]
+        } else {
+            let keep_up = |((_, worker), place): ((usize, Worker), ReplicaContext)| {
+                let never = CancellationToken::new();
+                let replica = Replica::new(place, restarts.clone(), stop.clone(), never);
+                tokio::spawn(node.logs.around(replica.run(worker)))
+            };
+            ready.into_iter().zip(places).map(keep_up).collect()
+        };
+        Some(Self { node: node.index, restart, tasks })
+    }
+}
+
+/// Returns how many of a node's workers start with it.
+fn first(node: &Node, places: usize) -> usize {
+    let replicas = node.run.replicas;
+    if replicas.follow() { replicas.first().into() } else { places }
 }
 
 /// The replicas of a node, and how to start each.
@@ -201,191 +228,7 @@ fn slots(node: &Node, launch: &Launch) -> Vec<ReplicaId> {
         Some(_) => node.queue().places().iter().copied().map(ReplicaId::At).collect(),
         None => vec![ReplicaId::Any],
     };
-    (0..node.run.replicas).flat_map(|_| places.clone()).collect()
-}
-
-/// The context to start a replica's worker.
-#[derive(Clone)]
-struct ReplicaContext {
-    node: Arc<Node>,
-    launch: Arc<Launch>,
-    slot: ReplicaId,
-    lifeline: Arc<Lifeline>,
-}
-
-impl ReplicaContext {
-    /// Starts a worker and waits until it is ready.
-    async fn fill(&self) -> Result<Worker, StartFailure> {
-        let Self { node, launch, slot, lifeline } = self;
-        report_if_slow(node, Worker::start(node, launch, *slot, lifeline)).await
-    }
-}
-
-/// Keeps one worker up.
-struct ReplicaSupervisor {
-    place: ReplicaContext,
-    restart: Arc<Notify>,
-    stop: CancellationToken,
-    /// Replaced workers that have not ended yet.
-    old: JoinSet<()>,
-}
-
-impl ReplicaSupervisor {
-    async fn run(mut self, mut worker: Worker) {
-        let mut backoff = Backoff::default();
-        let mut allowance = self.allowance(&worker).await;
-        loop {
-            let gauge = worker.gauge();
-            tokio::select! {
-                () = self.stop.cancelled() => {
-                    self.retire(worker);
-                    break;
-                }
-                () = self.restart.notified() => {
-                    if let Some(old) = self.replace(&mut worker, "restarted").await {
-                        self.retire(old);
-                        allowance = self.allowance(&worker).await;
-                    }
-                }
-                reason = allowance.limit_reached(&gauge) => self.recycle(&mut worker, reason, &mut allowance).await,
-                Some(_) = self.old.join_next() => {}
-                exit = worker.ended() => match self.restart_until_ready(&mut backoff, exit).await {
-                    Some(next) => {
-                        worker = next;
-                        allowance = self.allowance(&worker).await;
-                    }
-                    None => break,
-                },
-            }
-        }
-        self.old.join_all().await;
-    }
-
-    /// Returns what a new worker may handle and take.
-    async fn allowance(&self, worker: &Worker) -> Allowance {
-        let (allowance, excess) = Allowance::of(self.place.node.run.recycle, &worker.gauge()).await;
-        if let Some(memory) = excess {
-            tracing::warn!(
-                node = %self.place.node.name,
-                "takes {memory} of memory right after its start, more than `recycle.memory`: that does not replace it"
-            );
-        }
-        allowance
-    }
-
-    /// Replaces a worker that is used up. The old one finishes what it has, however long that takes.
-    async fn recycle(&mut self, worker: &mut Worker, reason: RecycleReason, allowance: &mut Allowance) {
-        let Some(mut old) = self.replace(worker, &format!("replaced: {reason}")).await else {
-            allowance.postpone();
-            return;
-        };
-        *allowance = self.allowance(worker).await;
-        let stop = self.stop.clone();
-        self.old.spawn(async move {
-            tokio::select! {
-                () = old.finish() => {}
-                () = stop.cancelled() => {}
-            }
-            old.stop();
-            old.ended().await;
-        });
-    }
-
-    /// Asks a worker to end. It first finishes its deliveries; if it takes too long, it is killed.
-    fn retire(&mut self, mut worker: Worker) {
-        worker.stop();
-        self.old.spawn(async move {
-            worker.ended().await;
-        });
-    }
-
-    /// Replaces the worker once a new one is ready, and logs what was done. Returns the old one; `None` if it stays.
-    async fn replace(&mut self, worker: &mut Worker, what: &str) -> Option<Worker> {
-        let node = Arc::clone(&self.place.node);
-        let next = loop {
-            tokio::select! {
-                () = self.stop.cancelled() => return None,
-                // The files changed again: drop the worker that is starting.
-                () = self.restart.notified() => {}
-                next = self.place.fill() => break next,
-            }
-        };
-        match next {
-            Ok(next) => {
-                let old = std::mem::replace(worker, next);
-                node.flow.metrics().restarted(node.index);
-                tracing::info!(node = %node.name, "{what}");
-                Some(old)
-            }
-            Err(failed) => {
-                tracing::error!(
-                    node = %node.name,
-                    "does not start; the previous process keeps running: {}",
-                    hint::chain(&failed)
-                );
-                None
-            }
-        }
-    }
-
-    /// Starts workers until one is ready; `None` when the service stops.
-    async fn restart_until_ready(&mut self, backoff: &mut Backoff, exit: WorkerExit) -> Option<Worker> {
-        let node = &self.place.node;
-        let mut useful = exit.useful;
-        tracing::error!(node = %node.name, "its process died: {}", exit.how);
-        loop {
-            let pause = backoff.died(Instant::now(), useful);
-            if let Some(deaths) = pause.crash_loop {
-                let next = pause.wait.as_secs_f64();
-                tracing::error!(
-                    node = %node.name,
-                    "crash loop: died {deaths} times within a minute, next start in {next:.1} s"
-                );
-            }
-            let start = async {
-                tokio::time::sleep(pause.wait).await;
-                self.place.fill().await
-            };
-            let started = tokio::select! {
-                () = self.stop.cancelled() => return None,
-                // The files changed, so the crash may be fixed.
-                () = self.restart.notified() => {
-                    *backoff = Backoff::default();
-                    useful = true;
-                    continue;
-                }
-                started = start => started,
-            };
-            match started {
-                Ok(worker) => {
-                    node.flow.metrics().restarted(node.index);
-                    tracing::info!(node = %node.name, "up again");
-                    return Some(worker);
-                }
-                Err(failed) => {
-                    useful = false;
-                    tracing::error!(node = %node.name, "does not start: {}", hint::chain(&failed));
-                    node.flow.clear_parts(node.index);
-                }
-            }
-        }
-    }
-}
-
-/// Logs regularly that a node is still starting.
-async fn report_if_slow<T>(node: &Node, start: impl Future<Output = T>) -> T {
-    let begun = Instant::now();
-    tokio::pin!(start);
-    loop {
-        tokio::select! {
-            started = &mut start => return started,
-            () = tokio::time::sleep(START_REPORT_INTERVAL) => {
-                let seconds = begun.elapsed().as_secs();
-                let what = if node.run.warmup.is_some() { "`init` and `warmup` have" } else { "`init` has" };
-                tracing::info!(node = %node.name, "still starting after {seconds} s: {what} not ended");
-            }
-        }
-    }
+    (0..node.run.replicas.max).flat_map(|_| places.clone()).collect()
 }
 
 #[cfg(test)]

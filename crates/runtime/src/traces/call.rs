@@ -110,7 +110,7 @@ impl Call {
             kind: SpanKind::Server,
             start: open.start,
             end: SystemTime::now().max(open.start),
-            attributes: open.attributes(self.trace.request(), fault),
+            attributes: open.attributes(&self.trace, fault),
             events: Vec::new(),
             fault: fault.map(|fault| fault.message.to_owned()),
         };
@@ -126,7 +126,7 @@ impl Drop for Call {
 
 impl Open {
     /// Returns the call's attributes, by the conventions for RPCs and krt's own.
-    fn attributes(&self, request: Option<&Arc<str>>, fault: Option<Fault<'_>>) -> Vec<KeyValue> {
+    fn attributes(&self, trace: &Trace, fault: Option<Fault<'_>>) -> Vec<KeyValue> {
         let Rpc { service, method, workflow, .. } = &*self.rpc;
         let (system, status) = match self.protocol {
             Protocol::Grpc => {
@@ -146,7 +146,9 @@ impl Open {
             KeyValue::new("krt.version", Arc::clone(&self.recorder.version)),
         ];
         attributes.extend(status);
-        attributes.extend(request.map(|request| KeyValue::new("krt.request_id", Arc::clone(request))));
+        attributes
+            .extend(trace.request().map(|request| KeyValue::new("krt.request_id", Arc::clone(request))));
+        attributes.extend(trace.how_cached().map(|how| KeyValue::new("krt.cache", how)));
         attributes
     }
 }

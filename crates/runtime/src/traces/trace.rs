@@ -30,6 +30,8 @@ struct Recording {
     recorder: Arc<Recorder>,
     workflow: Name,
     request: OnceLock<Arc<str>>,
+    /// How a cache answered the request, if one did.
+    cached: OnceLock<&'static str>,
     /// The current node of the request.
     hop: Mutex<Option<Hop>>,
 }
@@ -90,8 +92,8 @@ impl Trace {
 
     /// Creates a recorded trace, with spans below the one in `context`.
     pub(super) fn kept(context: TraceContext, recorder: Arc<Recorder>, workflow: Name) -> Self {
-        let (request, hop) = (OnceLock::new(), Mutex::new(None));
-        let recording = Some(Recording { recorder, workflow, request, hop });
+        let (request, cached, hop) = (OnceLock::new(), OnceLock::new(), Mutex::new(None));
+        let recording = Some(Recording { recorder, workflow, request, cached, hop });
         Self(Some(Arc::new(Inner { context, recording })))
     }
 
@@ -116,6 +118,19 @@ impl Trace {
     /// Returns the request's id, once set.
     pub(super) fn request(&self) -> Option<&Arc<str>> {
         self.recording()?.1.request.get()
+    }
+
+    /// Records that a cache answers the request, and how.
+    pub fn cached(&self, how: &'static str) {
+        if let Some((_, recording)) = self.recording() {
+            // A request has one answer.
+            let _ = recording.cached.set(how);
+        }
+    }
+
+    /// Returns how a cache answered the request, if one did.
+    pub(super) fn how_cached(&self) -> Option<&'static str> {
+        self.recording()?.1.cached.get().copied()
     }
 
     /// Records a message's arrival at a node; `size` in bytes.

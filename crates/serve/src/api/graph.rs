@@ -103,7 +103,7 @@ struct GraphView<'a> {
 impl GraphView<'_> {
     fn node(&self, index: usize) -> GraphNode {
         let node = &self.package.version.nodes[index];
-        let replicas = usize::from(node.run.replicas);
+        let bounds = node.run.replicas;
         let gpus = self.engine.map(|engine| engine.gpus_of(index)).unwrap_or_default();
         let batches = self.engine.and_then(|engine| engine.flow().queue(index).batches());
         let (workers, queue, restarts, reading) = match self.engine {
@@ -114,12 +114,19 @@ impl GraphView<'_> {
             }
             None => (0, 0, 0, None),
         };
+        let running = self.engine.map(|engine| engine.flow().queue(index));
+        let asleep = running.is_some_and(|queue| queue.is_asleep());
+        // A node in another engine has no number here.
+        let wanted = running.map_or(0, |queue| queue.wanted());
+        let replicas = if asleep { 0 } else { wanted.max(bounds.first().into()) };
         GraphNode {
             name: node.name.to_string(),
             language: NodeLanguage(node.language),
             src: node.src.clone(),
-            state: node_state(self.state, workers, replicas),
+            state: if asleep { NodeState::Asleep } else { node_state(self.state, workers, replicas) },
             replicas,
+            min_replicas: bounds.min.into(),
+            max_replicas: bounds.max.into(),
             workers,
             queue,
             restarts,

@@ -20,6 +20,7 @@ pub(crate) fn team(folder: &Path) -> Arc<Team> {
         traces: Box::new(|_| krt_runtime::traces::Traces::default()),
         gpus: Arc::new(Gpus::none()),
         options: Options {
+            max_workers: None,
             in_flight: flow::Limits::default(),
             requests: ingress::Limits { timeout: Duration::from_secs(1), message: 1 << 20 },
             drain: Duration::from_secs(1),

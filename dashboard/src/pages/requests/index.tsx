@@ -12,7 +12,7 @@ import { oneOf, useUrl } from "../../lib/url";
 import { Button, Filter, IconButton, Segments } from "../../ui/controls";
 import { Empty, Failure, Waiting } from "../../ui/feedback";
 import { type Column, PageHeader, Panel, Table, usePageTitle } from "../../ui/layout";
-import { EndingBadge } from "../../ui/text";
+import { CachedBadge, EndingBadge } from "../../ui/text";
 import "./requests.css";
 import { timeline } from "./timeline";
 
@@ -176,6 +176,8 @@ function columns(runtime: string, requests: Request[]): Column<Request>[] {
       cell: (one) =>
         one.error ? (
           <span className="request-error">{one.error}</span>
+        ) : one.cached ? (
+          <CachedBadge cached={one.cached} />
         ) : (
           <Strip request={one} scale={scale} />
         ),

@@ -7,7 +7,7 @@ import { bytes, clockWithMilliseconds, count, duration, number } from "../../lib
 import { CopyButton } from "../../ui/controls";
 import { type Column, Figures, PageHeader, Panel, Table, usePageTitle } from "../../ui/layout";
 import { Loaded } from "../../ui/loaded";
-import { Badge, Code, EndingBadge, LevelText, Moment } from "../../ui/text";
+import { Badge, CachedBadge, Code, EndingBadge, LevelText, Moment } from "../../ui/text";
 import "./requests.css";
 import { coding, marks, timeline } from "./timeline";
 
@@ -41,6 +41,7 @@ function Detail({ runtime, detail }: { runtime: string; detail: RequestDetail })
             <CopyButton text={request.id} label="Copy id" />
             <EndingBadge ending={request.ending} />
             {request.early_reply && <Badge tone="info">early reply</Badge>}
+            {request.cached && <CachedBadge cached={request.cached} />}
           </>
         }
         below={

@@ -221,6 +221,14 @@ function WorkCard({ data: { node, faded, upright } }: NodeProps<WorkNode>) {
           <dt>p95</dt>
           <dd>{duration(node.handler_ms.p95)}</dd>
         </div>
+        {node.min_replicas < node.max_replicas && (
+          <div>
+            <dt>workers</dt>
+            <dd>
+              {count(node.workers)} of {replicas(node)}
+            </dd>
+          </div>
+        )}
         <div>
           <dt>queue</dt>
           <dd className={node.queue > 20 ? "tone-warn" : ""}>{count(node.queue)}</dd>
@@ -239,6 +247,11 @@ function WorkCard({ data: { node, faded, upright } }: NodeProps<WorkNode>) {
 function batches({ batch }: GraphNode): string | null {
   if (!batch || batch.mean_size === null) return null;
   return `batches ${number(batch.mean_size)} of ${batch.max}: ${durations([batch.one_ms, batch.max_ms])}`;
+}
+
+/** How many workers a node should have: between which numbers, if it follows the load. */
+function replicas({ replicas, min_replicas: min, max_replicas: max }: GraphNode): string {
+  return min === max ? count(replicas) : `${count(min)}–${count(max)}`;
 }
 
 /** The memory in use on a GPU and how busy it is, as far as these are known. */
@@ -289,7 +302,7 @@ function Nodes({ version, nodes }: { version: Version; nodes: GraphNode[] }) {
       title: "Processes",
       end: true,
       spare: true,
-      cell: ({ workers, replicas }) => `${workers} of ${replicas}`,
+      cell: (node) => `${node.workers} of ${replicas(node)}`,
     },
     { title: "Rate", end: true, cell: (node) => `${rate(node.rate)}/s` },
     {

@@ -237,7 +237,7 @@ impl SizeArgs {
             processor_ms: processor[index] * 1e3,
             concurrency: node.run.concurrency,
             replicas: replicas[index],
-            replicas_now: node.run.replicas,
+            replicas_now: node.run.replicas.max,
             memory: measurement.memory(node),
         });
         let engine = measurement.usage.processes.iter().find(|process| process.node.is_none());

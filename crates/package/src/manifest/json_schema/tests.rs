@@ -1,7 +1,8 @@
 //! The schema and the reader agree: on keys, on examples, on errors, and on every package of this repository.
 
 use super::super::{
-    Report, Source, Target, batch, document, gpu, limits, node, other_versions, parse, recycle, workflow,
+    Report, Source, Target, batch, cache, document, gpu, limits, node, other_versions, parse, recycle,
+    replicas, workflow,
 };
 use super::JSON_SCHEMA;
 use crate::yaml;
@@ -19,7 +20,7 @@ static VALIDATOR: LazyLock<jsonschema::Validator> =
     LazyLock::new(|| jsonschema::draft202012::new(&SCHEMA).unwrap());
 
 /// What only the reader sees: it compares parts of the file, or knows a unit.
-const BEYOND_THE_SCHEMA: [&str; 8] = [
+const BEYOND_THE_SCHEMA: [&str; 11] = [
     "there is no node",
     "two nodes are named",
     "two workflows",
@@ -28,6 +29,10 @@ const BEYOND_THE_SCHEMA: [&str; 8] = [
     "is a duplicate key",
     // Of a time with a unit.
     "`timeout` must be from",
+    "`ttl` must be from",
+    "`idle` must be from",
+    // `min` and `max` of `replicas`.
+    "more than `max`",
     // YAML's `1.0` is a whole number to JSON Schema.
     "`1.0` is not a name",
 ];
@@ -75,10 +80,12 @@ fn good() -> Value {
         "config": {},
         "limits": {},
         "nodes": [
-            {"name": "features", "src": "src/features/main.py", "limits": {}, "batch": {}, "gpu": {}, "recycle": {}},
+            {"name": "features", "src": "src/features/main.py", "limits": {}, "batch": {}, "gpu": {}, "recycle": {},
+             "replicas": {"max": 2}},
             {"name": "model", "src": "src/model/main.py"},
         ],
-        "workflows": [{"name": "estimate", "entrypoint": "Estimate", "sequential": ["features", "model"]}],
+        "workflows": [{"name": "estimate", "entrypoint": "Estimate", "sequential": ["features", "model"],
+                       "cache": {"ttl": "60s"}}],
     })
 }
 
@@ -141,7 +148,9 @@ fn the_reader_knows_the_same_keys() {
         known("/nodes/0/batch", &batch::KEYS),
         known("/nodes/0/gpu", &gpu::KEYS),
         known("/nodes/0/recycle", &recycle::KEYS),
+        known("/nodes/0/replicas", &replicas::KEYS),
         known("/workflows/0", &workflow::KEYS),
+        known("/workflows/0/cache", &cache::KEYS),
     ]
     .into_iter()
     .flatten()
@@ -198,7 +207,7 @@ fn defaults_match_the_reader() {
     let (node, of) = (&version.nodes[1], &SCHEMA["$defs"]["node"]["properties"]);
     let read = json!({
         "gpu": node.gpu.is_some(),
-        "replicas": node.run.replicas,
+        "replicas": node.run.replicas.max,
         "concurrency": node.run.concurrency,
         "retries": node.run.retries,
         "payload": node.run.payload.as_str(),

@@ -8,7 +8,7 @@ use crate::node::{
 use krt_model::{
     hint,
     outcome::Failure,
-    version::{Batch, RunOptions},
+    version::{Batch, Replicas, RunOptions},
 };
 use tokio::{net::UnixStream, task::JoinHandle};
 
@@ -416,7 +416,7 @@ async fn a_single_worker_gets_a_limited_prefetch() {
 
 #[tokio::test(start_paused = true)]
 async fn one_of_several_workers_gets_no_prefetch() {
-    for run in [RunOptions { replicas: 2, ..RunOptions::default() }, concurrent(2)] {
+    for run in [RunOptions { replicas: Replicas::fixed(2), ..RunOptions::default() }, concurrent(2)] {
         let mut linked = Linked::ready(&run).await;
         let room = usize::from(run.concurrency);
         let _clients: Vec<_> = (0..=room).map(|_| linked.stage.request("x")).collect();

@@ -6,13 +6,15 @@ use crate::node::{
     scripted::{Actor, EXITED, KILLED, Scripts, Stage, frame, launch, line, ready_for_batches},
 };
 use krt_model::{
-    outcome::Failure,
-    version::{Batch, Recycle, RunOptions},
+    outcome::{Failure, Kind},
+    version::{Batch, Recycle, Replicas, RunOptions},
 };
+
+use tokio::sync::Notify;
 
 async fn start(stage: &Stage, scripts: &Scripts) -> Result<Nodes, StartError> {
     let gpus = Arc::new(Gpus::none());
-    Nodes::start([(Arc::clone(&stage.node), launch())], &scripts.lifeline(), &gpus).await
+    Nodes::start([(Arc::clone(&stage.node), launch())], &scripts.lifeline(), &gpus, 0).await
 }
 
 /// Waits until so many processes have started.
@@ -53,7 +55,7 @@ async fn broken(mut actor: Actor, why: &[u8]) -> i32 {
 
 #[tokio::test(start_paused = true)]
 async fn all_replicas_serve_and_all_end_with_a_stop() {
-    let stage = Stage::new(&RunOptions { replicas: 3, ..RunOptions::default() });
+    let stage = Stage::new(&RunOptions { replicas: Replicas::fixed(3), ..RunOptions::default() });
     let scripts = Scripts::new(|actor| serve(actor, "x"));
     let nodes = start(&stage, &scripts).await.unwrap();
     assert_eq!((stage.workers(), scripts.starts().len()), (3, 3));
@@ -64,7 +66,7 @@ async fn all_replicas_serve_and_all_end_with_a_stop() {
 
 #[tokio::test(start_paused = true)]
 async fn a_failed_replica_ends_the_others() {
-    let stage = Stage::new(&RunOptions { replicas: 3, ..RunOptions::default() });
+    let stage = Stage::new(&RunOptions { replicas: Replicas::fixed(3), ..RunOptions::default() });
     let scripts = Scripts::new(|actor: Actor| async move {
         match actor.number {
             1 => broken(actor, b"ImportError: numpy").await,
@@ -209,7 +211,7 @@ async fn a_stop_waits_for_the_work_in_flight() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stop_ends_hanging_workers() {
-    let stage = Stage::new(&RunOptions { replicas: 2, ..RunOptions::default() });
+    let stage = Stage::new(&RunOptions { replicas: Replicas::fixed(2), ..RunOptions::default() });
     let scripts = Scripts::new(|mut actor: Actor| async move {
         actor.peer.get_ready().await;
         std::future::pending().await
@@ -385,4 +387,54 @@ async fn a_stop_does_not_wait_for_a_used_up_worker() {
     nodes.stop().await;
     assert!(begun.elapsed() <= STOP_TIMEOUT, "{:?}", begun.elapsed());
     assert!(held.await.unwrap().is_err());
+}
+
+/// A node that sleeps after the default time.
+fn sleeper() -> Stage {
+    Stage::new(&RunOptions { replicas: Replicas { min: 0, ..Replicas::fixed(1) }, ..RunOptions::default() })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_without_messages_sleeps_until_one_comes() {
+    let stage = sleeper();
+    let scripts = Scripts::new(|actor| serve(actor, "x"));
+    let nodes = start(&stage, &scripts).await.unwrap();
+    assert_eq!(stage.request("in").await.unwrap(), Ok(line("x")));
+    let begun = Instant::now();
+    assert_eq!(ended(&scripts, 1).await, [0]);
+    assert!((300..310).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+    let queue = stage.flow.queue(0);
+    assert!(queue.is_asleep() && queue.takes());
+    assert_eq!((queue.workers(), queue.wanted()), (0, 0));
+    // It wakes with its new files, and is not started once more.
+    nodes.restart(0);
+    let both = [stage.request("in"), stage.request("in")];
+    for request in both {
+        assert_eq!(request.await.unwrap(), Ok(line("x")));
+    }
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert!(!queue.is_asleep());
+    assert_eq!((queue.wanted(), scripts.starts().len()), (1, 2));
+    nodes.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_for_a_node_that_cannot_wake_fail_until_it_starts() {
+    let stage = sleeper();
+    let scripts = Scripts::new(|actor: Actor| async move {
+        match actor.number {
+            1 | 2 => broken(actor, b"Traceback\nImportError: numpy\n").await,
+            _ => serve(actor, "x").await,
+        }
+    });
+    let nodes = start(&stage, &scripts).await.unwrap();
+    ended(&scripts, 1).await;
+    let failed = stage.request("in").await.unwrap().unwrap_err();
+    assert_eq!(failed.kind(), Kind::Down);
+    assert_eq!(failed.to_string(), "node 'actor' does not start: ImportError: numpy");
+    // It is started again without another message.
+    up(&stage, 1).await;
+    assert_eq!(scripts.starts().len(), 4);
+    assert_eq!(stage.request("in").await.unwrap(), Ok(line("x")));
+    nodes.stop().await;
 }
