@@ -92,7 +92,7 @@ E2E := cargo test --locked --workspace --test e2e --
 # built once.
 KRT_DEBUG := cargo build --locked --workspace --bin krt --test memory
 # What a request meets on its way is tested over both brokers, too.
-FLOW := early:: priority:: statuses:: streams:: limits:: supervision:: handlers_know_
+FLOW := cache:: early:: priority:: statuses:: streams:: limits:: scaling:: supervision:: handlers_know_
 # What `make test-fast` has: modules of e2e that take some 100 s of processor time together, and of the other crates all besides
 # `installers` of environment and `new` of cli, which install packages and build executables, the clients of other makers in
 # loopback, and `memory` of runtime, which has one thread.

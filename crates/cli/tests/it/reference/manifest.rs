@@ -6,16 +6,18 @@ use serde_json::{Map, Value};
 use std::fmt::Write as _;
 
 /// The sections of the page: a title, and the key whose subkeys it lists.
-const PARTS: [(&str, &str); 9] = [
+const PARTS: [(&str, &str); 11] = [
     ("The package", ""),
     ("Entrypoint", "entrypoint"),
     ("Configuration", "config"),
     ("Limits", "limits"),
     ("Nodes", "nodes"),
+    ("Replicas that follow the load", "nodes[].replicas"),
     ("Batches", "nodes[].batch"),
     ("GPUs", "nodes[].gpu"),
     ("Recycling", "nodes[].recycle"),
     ("Workflows", "workflows"),
+    ("Caches", "workflows[].cache"),
 ];
 
 #[test]
