@@ -208,6 +208,7 @@ pub(crate) mod tests {
                 entrypoint: "Buy".to_owned(),
                 sequence: sequence.to_vec(),
                 priority: false,
+                open_inference: false,
             }],
         }
     }

@@ -308,6 +308,8 @@ pub struct Workflow {
     pub sequence: Vec<usize>,
     /// Whether its requests wait in the order of their priorities.
     pub priority: bool,
+    /// Whether it is a model of the Open Inference Protocol, too.
+    pub open_inference: bool,
 }
 
 #[cfg(test)]

@@ -88,6 +88,8 @@ pub(crate) struct WorkflowEntry {
     /// The known nodes, as indices into [`Manifest::nodes`].
     pub(crate) sequence: Vec<usize>,
     pub(crate) priority: bool,
+    /// The place of `open_inference: true`.
+    pub(crate) open_inference: Option<Range<usize>>,
 }
 
 /// Parses the text of a manifest, and reports all problems.
@@ -133,7 +135,8 @@ impl NodeEntry {
 impl WorkflowEntry {
     fn into_workflow(self) -> Option<Workflow> {
         let (name, entrypoint) = (self.name?, self.entrypoint?.value);
-        Some(Workflow { name, entrypoint, sequence: self.sequence, priority: self.priority })
+        let open_inference = self.open_inference.is_some();
+        Some(Workflow { name, entrypoint, sequence: self.sequence, priority: self.priority, open_inference })
     }
 }
 

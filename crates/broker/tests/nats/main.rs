@@ -74,6 +74,7 @@ fn stage() -> Stage {
             entrypoint: "Buy".to_owned(),
             sequence: vec![0],
             priority: false,
+            open_inference: false,
         }],
     };
     StageRef { runtime: "shop", version: &version, workflow: &version.workflows[0], position: 0 }.stage()

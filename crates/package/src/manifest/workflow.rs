@@ -4,7 +4,7 @@ use super::WorkflowEntry;
 use super::read::{Fields, Reader};
 use crate::yaml::Node;
 
-pub(super) const KEYS: [&str; 4] = ["name", "entrypoint", "sequential", "priority"];
+pub(super) const KEYS: [&str; 5] = ["name", "entrypoint", "sequential", "priority", "open_inference"];
 
 pub(super) fn read(reader: &mut Reader<'_>, fields: &mut Fields) -> Vec<WorkflowEntry> {
     let items = reader.items(fields, "workflows");
@@ -20,5 +20,17 @@ fn entry(reader: &mut Reader<'_>, item: Node, index: usize) -> Option<WorkflowEn
         items.into_iter().filter_map(|item| reader.text(item, "a name in `sequential`")).collect();
     let priority = fields.get("priority").and_then(|node| reader.boolean(&node, "priority"));
     let priority = priority.unwrap_or_default();
-    Some(WorkflowEntry { label, name, entrypoint, sequential, sequence: Vec::new(), priority })
+    let open_inference = fields.get("open_inference").and_then(|node| {
+        let is_on = reader.boolean(&node, "open_inference")?;
+        is_on.then_some(node.span)
+    });
+    Some(WorkflowEntry {
+        label,
+        name,
+        entrypoint,
+        sequential,
+        sequence: Vec::new(),
+        priority,
+        open_inference,
+    })
 }

@@ -95,6 +95,7 @@ fn fixture_with(run: &RunOptions, limits: Limits, sequence: Vec<usize>) -> Fixtu
             entrypoint: "Run".to_owned(),
             sequence: sequence.clone(),
             priority: false,
+            open_inference: false,
         }],
     };
     let folder = tempfile::tempdir().unwrap();

@@ -39,6 +39,7 @@ fn version() -> Version {
             entrypoint: "Estimate".to_owned(),
             sequence: vec![0],
             priority: false,
+            open_inference: false,
         }],
     }
 }
