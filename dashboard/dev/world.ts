@@ -681,6 +681,7 @@ function method(
     output: `${runtime}.${output}`,
     streams: false,
     workflow,
+    open_inference: workflow === "classify",
     example,
   };
 }
