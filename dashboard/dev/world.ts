@@ -683,6 +683,7 @@ function method(
     output: `${runtime}.${output}`,
     streams: false,
     workflow,
+    open_inference: workflow === "classify",
     example,
   };
 }

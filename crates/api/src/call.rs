@@ -33,6 +33,8 @@ pub struct Method {
     /// Its workflow.
     #[schema(required, value_type = Option<schema::Name>)]
     pub workflow: Option<String>,
+    /// Whether the workflow is a model of the Open Inference Protocol, too.
+    pub open_inference: bool,
     /// Its comment in the `.proto`.
     #[schema(required)]
     pub comment: Option<String>,

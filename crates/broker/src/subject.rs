@@ -209,6 +209,7 @@ pub(crate) mod tests {
                 sequence: sequence.to_vec(),
                 priority: false,
                 cache: None,
+                open_inference: false,
             }],
         }
     }

@@ -82,7 +82,8 @@ const RUNTIME: Table<'static> = &[
     ("flow", &["memory", "metrics", "traces"]),
     ("logs", &["flow"]),
     ("envelopes", &["memory", "offload"]),
-    ("ingress", &["descriptors", "flow", "json", "memory", "offload", "traces"]),
+    ("tensors", &["json", "memory"]),
+    ("ingress", &["descriptors", "flow", "json", "memory", "offload", "tensors", "traces"]),
     ("save_request", &[]),
     ("nats", &["envelopes", "flow", "memory", "save_request", "traces"]),
     (
@@ -139,6 +140,7 @@ const CYCLES: &[Cycle<'static>] = &[
             "ingress::connect",
             "ingress::grpc",
             "ingress::index",
+            "ingress::open_inference",
             "ingress::service",
             "ingress::stream",
         ],

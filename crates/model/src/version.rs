@@ -344,6 +344,8 @@ pub struct Workflow {
     pub priority: bool,
     /// How its answers are kept for equal requests. `None`: each request runs its handlers.
     pub cache: Option<Cache>,
+    /// Whether it is a model of the Open Inference Protocol, too.
+    pub open_inference: bool,
 }
 
 /// How answers are kept for equal requests.

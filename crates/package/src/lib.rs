@@ -13,6 +13,7 @@
 //! - [`Contents`]: the files of a package, with links resolved.
 //! - [`config`]: the values that are set outside of the package.
 //! - [`executable`]: the platform of an executable, and the runner that it was built with.
+//! - [`open_inference`]: workflows as models of the Open Inference Protocol.
 //! - [`edit`]: edits a `krt.yml` and preserves its formatting.
 //! - [`example`]: example messages.
 //! - [`samples`]: samples of a node's input, for `warmup`.
@@ -36,6 +37,7 @@ mod image;
 mod link;
 mod load;
 pub mod manifest;
+pub mod open_inference;
 mod path;
 pub mod problem;
 pub mod reading;

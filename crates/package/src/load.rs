@@ -9,6 +9,7 @@ use crate::check;
 use crate::contents::Contents;
 use crate::executable::System;
 use crate::manifest::{self, FILE_NAMES};
+use crate::open_inference;
 use crate::path;
 use crate::problem::{Problem, Report, Source};
 use crate::reading::{Failure, PackageLocation, ReadRequest, Reading};
@@ -248,6 +249,7 @@ fn compile(
     let mut schema = schema?;
     let mut problems = Report::default();
     check::workflows(manifest, &mut schema, source, &mut problems);
+    open_inference::check(manifest, &schema, source, &mut problems);
     check::warmups(manifest, &schema, root, source, &mut problems);
     schema::keep_sources(root, &mut problems);
     report.extend(problems);

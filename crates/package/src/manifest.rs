@@ -91,6 +91,8 @@ pub(crate) struct WorkflowEntry {
     pub(crate) sequence: Vec<usize>,
     pub(crate) priority: bool,
     pub(crate) cache: Option<Located<Cache>>,
+    /// The place of `open_inference: true`.
+    pub(crate) open_inference: Option<Range<usize>>,
 }
 
 /// Parses the text of a manifest, and reports all problems.
@@ -137,7 +139,9 @@ impl WorkflowEntry {
     fn into_workflow(self) -> Option<Workflow> {
         let (name, entrypoint) = (self.name?, self.entrypoint?.value);
         let cache = self.cache.map(|cache| cache.value);
-        Some(Workflow { name, entrypoint, sequence: self.sequence, priority: self.priority, cache })
+        let open_inference = self.open_inference.is_some();
+        let Self { sequence, priority, .. } = self;
+        Some(Workflow { name, entrypoint, sequence, priority, cache, open_inference })
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use krt_model::version::Runner;
-use krt_package::Package;
+use krt_package::{Package, open_inference};
 use krt_remote::Documents;
 use std::{
     collections::BTreeSet,
@@ -307,10 +307,15 @@ fn ingress(
     flow: &Arc<Flow>,
 ) -> (Arc<Ingress>, tonic_health::server::HealthReporter) {
     let (reporter, health) = tonic_health::server::health_reporter();
+    let has_models = parts.package.version.workflows.iter().any(|workflow| workflow.open_inference);
     let reflection = || {
-        tonic_reflection::server::Builder::configure()
+        let builder = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(&parts.package.schema.descriptors)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+        match has_models {
+            true => builder.register_encoded_file_descriptor_set(open_inference::descriptors()),
+            false => builder,
+        }
     };
     let invariant = "a descriptor set that was compiled here is whole";
     let generated = Routes::new(health)

@@ -8,16 +8,16 @@
 //! - `read`: JSON to bytes. `write`: bytes to JSON. `wire`: the bytes themselves.
 //! - `shape`: the type and cardinality of a field. `structure`, `time`, `mask`: messages with their own JSON.
 
-mod fault;
+pub(crate) mod fault;
 mod mask;
-mod number;
-mod out;
+pub(crate) mod number;
+pub(crate) mod out;
 mod read;
-mod scan;
+pub(crate) mod scan;
 mod shape;
 mod structure;
 mod time;
-mod wire;
+pub(crate) mod wire;
 mod write;
 
 use crate::memory::{Pool, Refused, Reservation};
@@ -30,6 +30,9 @@ use scan::Scanner;
 use write::Writer;
 
 pub use fault::{Fault, LocatedFault};
+pub(crate) use read::scalar::base64;
+pub(crate) use shape::{enum_name, is_closed};
+pub(crate) use write::scalar::{Scalar, unpack};
 
 /// Why there is no message, or no JSON.
 #[derive(Debug, thiserror::Error)]

@@ -9,6 +9,7 @@
 //! - [`node`]: the processes that run user code.
 //! - [`nats`]: a version's messages over NATS, among several engines.
 //! - [`json`]: proto3 JSON.
+//! - [`tensors`]: tensors of the Open Inference Protocol, as messages.
 //! - `envelopes`: reads and writes NATS envelopes, within the memory of requests.
 //! - [`memory`]: the memory of requests.
 //! - [`offload`]: runs work that would block the threads that serve requests.
@@ -34,6 +35,7 @@ pub mod node;
 pub mod offload;
 mod save_request;
 pub mod server;
+pub mod tensors;
 pub mod traces;
 
 pub use engine::{Engine, Error, Options, Parts, Running};

@@ -37,7 +37,7 @@ impl Descriptions {
     fn method(&mut self, package: &Package, method: &Rpc) -> Method {
         self.add(&method.input);
         self.add(&method.output);
-        let workflow = method.workflow.map(|index| package.version.workflows[index].name.to_string());
+        let workflow = method.workflow.map(|index| &package.version.workflows[index]);
         let service = package.schema.pool.get_service_by_name(&method.service);
         Method {
             path: method.path.clone(),
@@ -46,7 +46,8 @@ impl Descriptions {
             input: method.input.full_name().to_owned(),
             output: method.output.full_name().to_owned(),
             streams: method.streams,
-            workflow,
+            workflow: workflow.map(|workflow| workflow.name.to_string()),
+            open_inference: workflow.is_some_and(|workflow| workflow.open_inference),
             comment: service.and_then(|service| self.of_method(&service, &method.name)),
             example: serde_json::from_str(&example_within(&method.input, &mut self.left)).unwrap_or_default(),
         }

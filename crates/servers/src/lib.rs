@@ -3,6 +3,7 @@
 //! - [`MongoServer`] is FerretDB, which speaks MongoDB's protocol.
 //! - [`InfluxServer`] is InfluxDB, as installed.
 //! - [`NatsServer`] is NATS, as installed; tests can cut a [`Link`] to it.
+//! - [`python`] is no server: an environment with clients for Python.
 //! - [`OpenIdServer`] signs users in under any name, without a password.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -11,12 +12,14 @@ mod link;
 mod mongo;
 mod nats;
 mod openid;
+mod python;
 
 pub use influx::InfluxServer;
 pub use link::Link;
 pub use mongo::MongoServer;
 pub use nats::{NatsAuth, NatsMember, NatsOptions, NatsServer, NatsTls};
 pub use openid::OpenIdServer;
+pub use python::{python, succeed};
 
 use std::{
     io::Write as _,

@@ -1395,6 +1395,8 @@ export interface components {
             /** @description Whether its answer is a stream of messages. */
             streams: boolean;
             workflow: components["schemas"]["Name"] | null;
+            /** @description Whether the workflow is a model of the Open Inference Protocol, too. */
+            open_inference: boolean;
             /** @description Its comment in the `.proto`. */
             comment: string | null;
             /** @description A message of the input's type with every field. */

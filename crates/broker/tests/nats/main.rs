@@ -75,6 +75,7 @@ fn stage() -> Stage {
             sequence: vec![0],
             priority: false,
             cache: None,
+            open_inference: false,
         }],
     };
     StageRef { runtime: "shop", version: &version, workflow: &version.workflows[0], position: 0 }.stage()

@@ -1,6 +1,6 @@
 //! Finds methods by name.
 
-use krt_package::suggest;
+use krt_package::{open_inference::SERVICE, suggest};
 use prost_reflect::{MethodDescriptor, ServiceDescriptor};
 
 /// The most methods that a hint lists.
@@ -39,7 +39,7 @@ impl Methods {
         Self(services.into_iter().flat_map(methods).collect())
     }
 
-    /// The methods of the server's own services, without gRPC's common ones.
+    /// The methods of the server's own services, without the common ones.
     pub(crate) fn own(&self) -> impl Iterator<Item = &MethodDescriptor> {
         self.0.iter().filter(|method| !is_common(method))
     }
@@ -59,7 +59,7 @@ impl Methods {
         Ok(found)
     }
 
-    /// Picks the only match; the server's own methods take precedence over gRPC's common ones.
+    /// Picks the only match; the server's own methods take precedence over the common ones.
     fn only<'a>(&self, name: &str, found: Vec<&'a MethodDescriptor>) -> Result<&'a MethodDescriptor, Error> {
         let own: Vec<_> = found.iter().copied().filter(|method| !is_common(method)).collect();
         let found = if own.is_empty() { found } else { own };
@@ -92,9 +92,11 @@ impl Methods {
     }
 }
 
-/// Whether the method's service is part of gRPC itself, such as health.
+/// Whether the method's service is not the package's: part of gRPC itself, such as health, or of the Open Inference
+/// Protocol.
 fn is_common(method: &MethodDescriptor) -> bool {
-    method.parent_service().full_name().starts_with("grpc.")
+    let service = method.parent_service();
+    service.full_name().starts_with("grpc.") || service.full_name() == SERVICE
 }
 
 /// Formats "`a`, `b` or `c`".

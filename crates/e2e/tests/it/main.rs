@@ -38,6 +38,7 @@ mod measurements;
 mod metrics;
 mod nats;
 mod older;
+mod open_inference;
 mod openid;
 mod package;
 mod pairs;

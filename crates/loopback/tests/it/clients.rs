@@ -1,6 +1,6 @@
 //! Programs in other languages (`tests/clients`), built and installed once below `target/`.
 
-use krt_servers::skipped;
+use krt_servers::{skipped, succeed};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -12,21 +12,8 @@ use tokio::sync::Mutex;
 static BUILD_LOCK: Mutex<()> = Mutex::const_new(());
 
 /// A Python program with its packages from PyPI. `None` without Python.
-pub(crate) async fn python(program: &str, packages: &[&str]) -> Option<Vec<PathBuf>> {
-    let _alone = BUILD_LOCK.lock().await;
-    let environment = made().join(packages.join("-").replace("==", "-"));
-    let python = environment.join("bin/python");
-    if !environment.join("ready").exists() {
-        if Command::new("python3").arg("--version").output().is_err() {
-            skipped("a client", "python3");
-            return None;
-        }
-        done(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment));
-        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-        done(Command::new(&python).args(pip).args(packages));
-        fs::write(environment.join("ready"), "").unwrap();
-    }
-    Some(vec![python, sources().join(program)])
+pub(crate) fn python(program: &str, packages: &[&str]) -> Option<Vec<PathBuf>> {
+    Some(vec![krt_servers::python(packages)?, sources().join(program)])
 }
 
 /// A Go program with the modules of a file. `None` without Go.
@@ -38,7 +25,7 @@ pub(crate) async fn go(package: &str, modules: &str) -> Option<Vec<PathBuf>> {
     }
     let program = made().join(format!("{package}-{modules}"));
     let build = ["build", "-buildvcs=false", "-mod=readonly", "-modfile", modules, "-o"];
-    done(
+    succeed(
         Command::new("go")
             .args(build)
             .arg(&program)
@@ -55,12 +42,6 @@ pub(crate) async fn run(program: &[PathBuf], arguments: &[&str]) -> String {
     let errors = String::from_utf8_lossy(&ended.stderr);
     assert!(ended.status.success(), "{program:?}: {errors}");
     String::from_utf8(ended.stdout).unwrap()
-}
-
-fn done(command: &mut Command) {
-    let ended = command.output().unwrap();
-    let (out, errors) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
-    assert!(ended.status.success(), "{command:?}: {out}{errors}");
 }
 
 fn sources() -> PathBuf {

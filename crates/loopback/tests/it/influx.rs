@@ -239,7 +239,7 @@ async fn client(program: Option<Vec<PathBuf>>, name: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn influxdb_client_for_python() {
     let packages = ["influxdb-client==1.9.0", "setuptools==75.8.0"];
-    client(clients::python("influx.py", &packages).await, "influxdb_client 1.9").await;
+    client(clients::python("influx.py", &packages), "influxdb_client 1.9").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

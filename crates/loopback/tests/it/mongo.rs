@@ -283,12 +283,12 @@ async fn client(program: Option<Vec<PathBuf>>, name: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pymongo_3() {
-    client(clients::python("mongo.py", &["pymongo==3.13.0"]).await, "pymongo 3").await;
+    client(clients::python("mongo.py", &["pymongo==3.13.0"]), "pymongo 3").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pymongo_4() {
-    client(clients::python("mongo.py", &["pymongo==4.13.2"]).await, "pymongo 4").await;
+    client(clients::python("mongo.py", &["pymongo==4.13.2"]), "pymongo 4").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

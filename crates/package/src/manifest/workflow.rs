@@ -4,7 +4,8 @@ use super::read::{Fields, Reader};
 use super::{WorkflowEntry, cache};
 use crate::yaml::Node;
 
-pub(super) const KEYS: [&str; 5] = ["name", "entrypoint", "sequential", "priority", "cache"];
+pub(super) const KEYS: [&str; 6] =
+    ["name", "entrypoint", "sequential", "priority", "cache", "open_inference"];
 
 pub(super) fn read(reader: &mut Reader<'_>, fields: &mut Fields) -> Vec<WorkflowEntry> {
     let items = reader.items(fields, "workflows");
@@ -21,5 +22,18 @@ fn entry(reader: &mut Reader<'_>, item: Node, index: usize) -> Option<WorkflowEn
     let priority = fields.get("priority").and_then(|node| reader.boolean(&node, "priority"));
     let priority = priority.unwrap_or_default();
     let cache = cache::read(reader, &mut fields);
-    Some(WorkflowEntry { label, name, entrypoint, sequential, sequence: Vec::new(), priority, cache })
+    let open_inference = fields.get("open_inference").and_then(|node| {
+        let is_on = reader.boolean(&node, "open_inference")?;
+        is_on.then_some(node.span)
+    });
+    Some(WorkflowEntry {
+        label,
+        name,
+        entrypoint,
+        sequential,
+        sequence: Vec::new(),
+        priority,
+        cache,
+        open_inference,
+    })
 }

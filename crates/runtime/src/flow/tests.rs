@@ -96,6 +96,7 @@ fn fixture_with(run: &RunOptions, limits: Limits, sequence: Vec<usize>) -> Fixtu
             sequence: sequence.clone(),
             priority: false,
             cache: None,
+            open_inference: false,
         }],
     };
     let folder = tempfile::tempdir().unwrap();

@@ -99,6 +99,36 @@ impl<C: Unary> Call<'_, C> {
 
     async fn run(&self, head: &Parts, body: Incoming, trace: Trace) -> Result<Response<Body>, Status> {
         let (permit, message, head) = self.admit(head, body, trace).await?;
+        self.whole(permit, message, head).await
+    }
+
+    /// Answers a request over HTTP whose message was admitted and read before its method was known.
+    pub(super) async fn answer_read(
+        &self,
+        head: &Parts,
+        deadline: Deadline,
+        permit: Permit,
+        message: Bytes,
+    ) -> Response<Body> {
+        let traced = self.ingress.trace(self.method, C::PROTOCOL, &head.headers);
+        let answered = async {
+            let metadata = metadata::of(&head.headers, self.ingress.metadata())?;
+            let priority = priority(&head.headers, self.method.route()?)?;
+            let head = RequestHead { deadline, trace: traced.trace(), metadata, priority };
+            self.whole(hold(permit, &head)?, message, head).await
+        };
+        let answered = answered.await;
+        traced.end(answered.as_ref().err().map(status::fault));
+        answered.unwrap_or_else(|status| self.codec.refuse(&status))
+    }
+
+    /// Sends an admitted message through its workflow, and returns the answer.
+    async fn whole(
+        &self,
+        permit: Permit,
+        message: Bytes,
+        head: RequestHead,
+    ) -> Result<Response<Body>, Status> {
         let (answer, permit) = self.post(permit, message, self.method.route()?, head).await?;
         let answer = answer.whole().await.map_err(|failure| status::of_failure(&failure))?;
         let mut frames = Frames::new();
@@ -164,9 +194,9 @@ impl<'a, C: Codec> Call<'a, C> {
         if received.is_err() && sends_whole_body(head) {
             reader.drain(limit).await;
         }
-        let (mut permit, message) = received?;
-        permit.hold(metadata.size()).map_err(|failure| status::of_failure(&failure))?;
-        Ok((permit, message, RequestHead { deadline, trace, metadata, priority }))
+        let (permit, message) = received?;
+        let head = RequestHead { deadline, trace, metadata, priority };
+        Ok((hold(permit, &head)?, message, head))
     }
 
     /// Returns the deadline of a call that begins now. `timeout`: the time that the client gives.
@@ -214,6 +244,12 @@ pub(super) async fn receive<C: Codec, B: RequestBody>(
     let codings = codec.codings(announced, headers)?;
     let message = codings.undo(message, limit, &permit.reserve()).await?;
     Ok((permit, message))
+}
+
+/// Counts what a request holds besides its message.
+fn hold(mut permit: Permit, head: &RequestHead) -> Result<Permit, Status> {
+    permit.hold(head.metadata.size()).map_err(|failure| status::of_failure(&failure))?;
+    Ok(permit)
 }
 
 /// Returns the priority that a client gives its request, if the workflow has priorities.

@@ -361,7 +361,8 @@ fn encoding(headers: &HeaderMap) -> Option<Encoding> {
     }
 }
 
-fn declared_size(headers: &HeaderMap) -> Option<usize> {
+/// Returns the size of the body that the client declares, if it does.
+pub(super) fn declared_size(headers: &HeaderMap) -> Option<usize> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 

@@ -1,7 +1,7 @@
 //! `grpc.health.v1`: a service is SERVING while every node of its workflows can take messages.
 
 use crate::flow::Flow;
-use krt_package::Package;
+use krt_package::{Package, open_inference};
 use std::{collections::BTreeMap, sync::Arc};
 use tonic_health::{ServingStatus, server::HealthReporter};
 
@@ -20,6 +20,10 @@ impl Needs {
             for service in [ALL, &method.service] {
                 needs.entry(service.to_owned()).or_default().extend(nodes.into_iter().flatten());
             }
+        }
+        let models = package.version.workflows.iter().filter(|workflow| workflow.open_inference);
+        for workflow in models {
+            needs.entry(open_inference::SERVICE.to_owned()).or_default().extend(&workflow.sequence);
         }
         Self(needs)
     }

@@ -14,6 +14,13 @@ pub(super) fn page(ingress: &Ingress) -> Response<Body> {
         let (input, output) = (method.input().full_name(), method.output().full_name());
         let _ = writeln!(text, "  POST {}   {input} -> {stream}{output}{unused}", method.path());
     }
+    let mut models = ingress.models().names().peekable();
+    if models.peek().is_some() {
+        text.push_str("\nModels of the Open Inference Protocol, over REST and gRPC:\n\n");
+    }
+    for model in models {
+        let _ = writeln!(text, "  POST /v2/models/{model}/infer");
+    }
     text.push_str("\nSend JSON with the header `content-type: application/json`.\n");
     let mut response = Response::new(Body::data(text));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));

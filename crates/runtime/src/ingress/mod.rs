@@ -12,6 +12,7 @@
 //! - [`call`]: a call, the same way in each protocol.
 //! - [`grpc`]: the codec of gRPC.
 //! - [`connect`]: the codec of JSON over HTTP, by the Connect protocol's rules.
+//! - [`open_inference`]: models of the Open Inference Protocol, over REST and gRPC.
 //! - [`stream`]: answers that are streams, in each protocol.
 //! - [`envelope`]: messages with a head.
 //! - [`read`]: a request's body and its limits.
@@ -41,6 +42,7 @@ mod index;
 mod limiter;
 pub mod listener;
 mod metadata;
+mod open_inference;
 mod peer;
 mod read;
 mod router;

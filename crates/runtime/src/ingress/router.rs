@@ -6,7 +6,7 @@ use super::{
     browsers::{self, Refused, Rules},
     connect,
     directory::{Directory, FoundVersion},
-    grpc,
+    grpc, open_inference,
     peer::Excess,
     service::is_grpc,
     status,
@@ -133,6 +133,8 @@ fn refuse_without(request: &Request<Incoming>, status: &Status) -> Response<Body
 fn refuse(request: &Request<Incoming>, refused: &Status) -> Response<Body> {
     if is_grpc(request) {
         grpc::refuse(refused)
+    } else if open_inference::is_path(request.uri().path()) {
+        open_inference::refuse_rest(refused)
     } else {
         connect::refuse(status::http(refused.code()), refused)
     }

@@ -7,6 +7,7 @@ use super::{
     connect::{self, Connect},
     grpc::{self, Grpc},
     index,
+    open_inference::{self, Models},
     read::full,
     status,
     stream::{CallStream, StreamForm},
@@ -45,6 +46,7 @@ pub struct Ingress {
     traces: Traces,
     /// The headers of clients that handlers see.
     metadata: Vec<MetadataName>,
+    models: Models,
 }
 
 /// The result of a call.
@@ -144,7 +146,8 @@ impl Ingress {
             (method.path.clone(), known)
         });
         let metadata = package.version.metadata.clone();
-        Self { methods: methods.collect(), flow, limits, generated, traces, metadata }
+        let models = Models::of(package);
+        Self { methods: methods.collect(), flow, limits, generated, traces, metadata, models }
     }
 
     /// Calls a method, `/package.Service/Name`, like a JSON client.
@@ -257,6 +260,16 @@ impl Ingress {
         methods.into_iter()
     }
 
+    /// Returns the RPC of a path.
+    pub(super) fn method(&self, path: &str) -> Option<&Method> {
+        self.methods.get(path)
+    }
+
+    /// The models of the Open Inference Protocol.
+    pub(super) fn models(&self) -> &Models {
+        &self.models
+    }
+
     /// Answers one request.
     pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         let is_grpc = is_grpc(&request);
@@ -268,8 +281,14 @@ impl Ingress {
                 Call { ingress: self, method, codec: Grpc }.stream(&head, body, StreamForm::Grpc).await
             }
             Some(method) if is_grpc => Call { ingress: self, method, codec: Grpc }.answer(&head, body).await,
+            None if is_grpc && self.models.has_method(path) => {
+                open_inference::answer_grpc(self, &self.models, &head, body).await
+            }
             None if is_grpc => self.generated(Request::from_parts(head, body)).await,
             _ if matches!(*verb, Verb::GET | Verb::HEAD) && path == "/" => index::page(self),
+            None if self.models.has_path(path) => {
+                open_inference::answer_rest(self, &self.models, &head, body).await
+            }
             method => connect::call(self, method, &head, body).await,
         }
     }

@@ -68,6 +68,12 @@ pub enum Fault {
         /// The second field.
         second: String,
     },
+    /// A name that must be there.
+    #[error("`{name}` is missing")]
+    Missing {
+        /// The name.
+        name: &'static str,
+    },
     /// `null` where it has no meaning.
     #[error("null is not allowed in a list or a map")]
     Null,
@@ -126,14 +132,14 @@ pub enum Fault {
 }
 
 /// Shortens a name or a number for an error.
-pub(super) fn cut(text: &str) -> String {
+pub(crate) fn cut(text: &str) -> String {
     let shown = &text[..text.floor_char_boundary(MAX_SHOWN)];
     if shown.len() < text.len() { format!("{shown}…") } else { shown.to_owned() }
 }
 
 impl Fault {
     /// Returns whether the encoding of a message is wrong, rather than its values.
-    pub(super) fn is_of_bytes(&self) -> bool {
+    pub(crate) fn is_of_bytes(&self) -> bool {
         matches!(self, Self::Malformed | Self::WireType | Self::NotUtf8 | Self::Deep { .. })
     }
 }
@@ -163,8 +169,8 @@ impl std::error::Error for LocatedFault {}
 
 /// An error, and the path to it from the inside out.
 #[derive(Debug)]
-pub(super) struct PathFault {
-    pub(super) fault: Fault,
+pub(crate) struct PathFault {
+    pub(crate) fault: Fault,
     path: Vec<Segment>,
 }
 
@@ -175,7 +181,7 @@ enum Segment {
 }
 
 /// Boxed, since errors are rare and results are many.
-pub(super) type Result<T, E = Box<PathFault>> = std::result::Result<T, E>;
+pub(crate) type Result<T, E = Box<PathFault>> = std::result::Result<T, E>;
 
 impl From<Fault> for Box<PathFault> {
     fn from(fault: Fault) -> Self {
@@ -184,7 +190,7 @@ impl From<Fault> for Box<PathFault> {
 }
 
 /// Adds the place of an error, on its way out.
-pub(super) trait FaultPath<T> {
+pub(crate) trait FaultPath<T> {
     /// In the field or under the key of that name.
     fn in_field(self, name: &str) -> Result<T>;
     /// In that item of a list.
@@ -193,23 +199,29 @@ pub(super) trait FaultPath<T> {
 
 impl<T> FaultPath<T> for Result<T> {
     fn in_field(self, name: &str) -> Self {
-        self.map_err(|mut error| {
-            error.path.push(Segment::Name(cut(name)));
-            error
-        })
+        self.map_err(|error| error.in_field(name))
     }
 
     fn in_item(self, index: usize) -> Self {
-        self.map_err(|mut error| {
-            error.path.push(Segment::Index(index));
-            error
-        })
+        self.map_err(|error| error.in_item(index))
     }
 }
 
 impl PathFault {
+    /// Adds the field or the key that it is in.
+    pub(crate) fn in_field(mut self: Box<Self>, name: &str) -> Box<Self> {
+        self.path.push(Segment::Name(cut(name)));
+        self
+    }
+
+    /// Adds the item of a list that it is in.
+    pub(crate) fn in_item(mut self: Box<Self>, index: usize) -> Box<Self> {
+        self.path.push(Segment::Index(index));
+        self
+    }
+
     /// Returns the path to it, such as `items[2].price`; empty for the whole message.
-    pub(super) fn at(&self) -> String {
+    pub(crate) fn at(&self) -> String {
         self.to_string()
     }
 }

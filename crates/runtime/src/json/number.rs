@@ -11,7 +11,7 @@ struct Decimal<'t> {
 
 /// Why a text is not an integer in the range of `i128`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NotInteger {
+pub(crate) enum NotInteger {
     /// It is not a number, or not an integer.
     Other,
     /// It is out of range.
@@ -19,7 +19,7 @@ pub(super) enum NotInteger {
 }
 
 /// Parses an integer, in forms such as `7`, `7.0` and `70e-1`.
-pub(super) fn whole(text: &str) -> Result<i128, NotInteger> {
+pub(crate) fn whole(text: &str) -> Result<i128, NotInteger> {
     if text.len() <= 18
         && let Ok(number) = text.parse::<i64>()
     {
@@ -42,7 +42,7 @@ pub(super) fn whole(text: &str) -> Result<i128, NotInteger> {
 }
 
 /// Parses a number to the nearest double, or infinity beyond the range; `None` if the text is not a number.
-pub(super) fn double(text: &str) -> Option<f64> {
+pub(crate) fn double(text: &str) -> Option<f64> {
     Decimal::parse(text).and_then(|_| text.parse().ok())
 }
 

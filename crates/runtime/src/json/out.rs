@@ -11,24 +11,24 @@ const SMALL: usize = 16;
 
 /// The output bytes, and a count of all memory held.
 #[derive(Debug)]
-pub(super) struct Out {
+pub(crate) struct Out {
     bytes: Vec<u8>,
     limit: usize,
-    pub(super) held: CountedMemory,
+    pub(crate) held: CountedMemory,
 }
 
 /// Memory besides the output.
 #[derive(Debug)]
-pub(super) struct CountedMemory(Reservation);
+pub(crate) struct CountedMemory(Reservation);
 
 impl CountedMemory {
     /// Counts bytes that are about to be allocated.
-    pub(super) fn take(&mut self, bytes: usize) -> Result<(), Fault> {
+    pub(crate) fn take(&mut self, bytes: usize) -> Result<(), Fault> {
         self.0.try_grow(bytes).map_err(refused)
     }
 
     /// Uncounts bytes that are freed.
-    pub(super) fn release(&mut self, bytes: usize) {
+    pub(crate) fn release(&mut self, bytes: usize) {
         self.0.shrink(bytes);
     }
 }
@@ -38,59 +38,67 @@ fn refused(full: Full) -> Fault {
 }
 
 impl Out {
-    pub(super) fn new(reservation: Reservation, limit: usize) -> Self {
+    pub(crate) fn new(reservation: Reservation, limit: usize) -> Self {
         Self { bytes: Vec::new(), limit, held: CountedMemory(reservation) }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    pub(super) fn truncate(&mut self, length: usize) {
+    /// Returns what was written since a length.
+    pub(crate) fn since(&self, length: usize) -> &[u8] {
+        &self.bytes[length..]
+    }
+
+    pub(crate) fn truncate(&mut self, length: usize) {
         self.bytes.truncate(length);
     }
 
     /// Returns the output, which holds its part of the reservation; the working memory is freed.
-    pub(super) fn finish(mut self) -> Bytes {
+    pub(crate) fn finish(mut self) -> Bytes {
         let beside = self.held.0.size().saturating_sub(self.bytes.capacity());
         self.held.0.shrink(beside);
         self.held.0.hold(self.bytes.into())
     }
 
-    pub(super) fn put(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+    pub(crate) fn put(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         self.room(bytes.len())?;
         self.bytes.extend_from_slice(bytes);
         Ok(())
     }
 
-    pub(super) fn push(&mut self, byte: u8) -> Result<(), Fault> {
+    pub(crate) fn push(&mut self, byte: u8) -> Result<(), Fault> {
         self.room(1)?;
         self.bytes.push(byte);
         Ok(())
     }
 
     /// Writes the key of a field.
-    pub(super) fn key(&mut self, number: u32, wire: WireType) -> Result<(), Fault> {
+    pub(crate) fn key(&mut self, number: u32, wire: WireType) -> Result<(), Fault> {
         self.room(SMALL)?;
         encode_key(number, wire, &mut self.bytes);
         Ok(())
     }
 
-    pub(super) fn varint(&mut self, value: u64) -> Result<(), Fault> {
+    pub(crate) fn varint(&mut self, value: u64) -> Result<(), Fault> {
         self.room(SMALL)?;
         encode_varint(value, &mut self.bytes);
         Ok(())
     }
 
     /// Writes bytes after their length.
-    pub(super) fn put_bytes(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+    pub(crate) fn put_bytes(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         self.varint(bytes.len() as u64)?;
         self.put(bytes)
     }
 
     /// Writes the output of `content` after its length. One byte is reserved for the length, which is usually
     /// enough.
-    pub(super) fn with_length(&mut self, content: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+    pub(crate) fn with_length<E: From<Fault>>(
+        &mut self,
+        content: impl FnOnce(&mut Self) -> Result<(), E>,
+    ) -> Result<(), E> {
         let start = self.len();
         self.push(0)?;
         content(self)?;
@@ -128,7 +136,7 @@ impl Out {
 
     /// Fails if the output exceeds its limit: room for a key or a length is made before its actual size is
     /// known.
-    pub(super) fn check(&self) -> Result<(), Fault> {
+    pub(crate) fn check(&self) -> Result<(), Fault> {
         if self.len() <= self.limit {
             return Ok(());
         }
@@ -149,12 +157,12 @@ impl io::Write for Out {
 }
 
 /// Returns the fault behind a write error.
-pub(super) fn unwritten(error: io::Error) -> Fault {
+pub(crate) fn unwritten(error: io::Error) -> Fault {
     error.downcast().unwrap_or(Fault::Malformed)
 }
 
 /// Returns the memory of an allocation of so many bytes.
-pub(super) fn elsewhere(bytes: usize) -> usize {
+pub(crate) fn elsewhere(bytes: usize) -> usize {
     /// The allocator's overhead and rounding.
     const ALLOCATION_OVERHEAD: usize = 32;
     bytes + ALLOCATION_OVERHEAD
@@ -162,7 +170,7 @@ pub(super) fn elsewhere(bytes: usize) -> usize {
 
 /// Returns the memory of a text outside of the one it was read from.
 #[expect(clippy::ptr_arg, reason = "whether it is a copy is the question")]
-pub(super) fn unescaped(text: &Cow<'_, str>) -> usize {
+pub(crate) fn unescaped(text: &Cow<'_, str>) -> usize {
     match text {
         Cow::Borrowed(_) => 0,
         Cow::Owned(text) => elsewhere(text.capacity()),
@@ -171,20 +179,20 @@ pub(super) fn unescaped(text: &Cow<'_, str>) -> usize {
 
 /// A list kept during a conversion.
 #[derive(Debug)]
-pub(super) struct CountedList<T>(Vec<T>);
+pub(crate) struct CountedList<T>(Vec<T>);
 
 impl<T> CountedList<T> {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Vec::new())
     }
 
-    pub(super) fn push(&mut self, held: &mut CountedMemory, item: T) -> Result<(), Fault> {
+    pub(crate) fn push(&mut self, held: &mut CountedMemory, item: T) -> Result<(), Fault> {
         self.room(held, 1)?;
         self.0.push(item);
         Ok(())
     }
 
-    pub(super) fn extend(&mut self, held: &mut CountedMemory, items: &[T]) -> Result<(), Fault>
+    pub(crate) fn extend(&mut self, held: &mut CountedMemory, items: &[T]) -> Result<(), Fault>
     where
         T: Clone,
     {
@@ -204,37 +212,37 @@ impl<T> CountedList<T> {
         Ok(())
     }
 
-    pub(super) fn items(&mut self) -> &mut Vec<T> {
+    pub(crate) fn items(&mut self) -> &mut Vec<T> {
         &mut self.0
     }
 
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.0.capacity() * size_of::<T>()
     }
 
-    pub(super) fn end(self, held: &mut CountedMemory) {
+    pub(crate) fn end(self, held: &mut CountedMemory) {
         held.release(self.bytes());
     }
 }
 
 /// A table kept during a conversion.
 #[derive(Debug)]
-pub(super) struct Table<K, V> {
+pub(crate) struct Table<K, V> {
     entries: HashMap<K, V>,
     bytes: usize,
 }
 
 impl<K: Hash + Eq, V> Table<K, V> {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { entries: HashMap::new(), bytes: 0 }
     }
 
-    pub(super) fn get(&self, key: &K) -> Option<&V> {
+    pub(crate) fn get(&self, key: &K) -> Option<&V> {
         self.entries.get(key)
     }
 
     /// Inserts an entry whose key has so many bytes elsewhere. Returns the previous value of the key.
-    pub(super) fn insert(
+    pub(crate) fn insert(
         &mut self,
         held: &mut CountedMemory,
         key: K,
@@ -272,13 +280,13 @@ impl<K: Hash + Eq, V> Table<K, V> {
         places * (size_of::<(K, V)>() + 1) + GROUP
     }
 
-    pub(super) fn end(self, held: &mut CountedMemory) {
+    pub(crate) fn end(self, held: &mut CountedMemory) {
         held.release(self.bytes);
     }
 }
 
 /// Appends a part of a message sent in parts. Its memory counts until the whole output is written.
-pub(super) fn append<'m>(
+pub(crate) fn append<'m>(
     message: &mut Cow<'m, [u8]>,
     more: &[u8],
     held: &mut CountedMemory,

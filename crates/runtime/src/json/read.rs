@@ -1,6 +1,6 @@
 //! Converts JSON to the bytes of a message, without a message object in between.
 
-mod scalar;
+pub(super) mod scalar;
 mod well_known;
 
 use super::{

@@ -11,7 +11,7 @@ const MAX_SHOWN: usize = 40;
 
 /// The kind of a value, by its first character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Token {
+pub(crate) enum Token {
     Object,
     List,
     Text,
@@ -22,25 +22,25 @@ pub(super) enum Token {
 
 /// A position in a text.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Scanner<'t> {
+pub(crate) struct Scanner<'t> {
     text: &'t str,
     at: usize,
 }
 
 impl<'t> Scanner<'t> {
-    pub(super) fn new(text: &'t [u8]) -> Result<Self> {
+    pub(crate) fn new(text: &'t [u8]) -> Result<Self> {
         let text = std::str::from_utf8(text).map_err(|_| Fault::NotUtf8)?;
         Ok(Self { text, at: 0 })
     }
 
     /// Returns the most memory that strings with escapes take at one time, including nested ones: the text's
     /// own size.
-    pub(super) fn escapes(&self) -> usize {
+    pub(crate) fn escapes(&self) -> usize {
         if self.text.contains('\\') { self.text.len() } else { 0 }
     }
 
     /// Returns the kind of the next value.
-    pub(super) fn peek(&mut self) -> Result<Token> {
+    pub(crate) fn peek(&mut self) -> Result<Token> {
         match self.next_byte() {
             Some(b'{') => Ok(Token::Object),
             Some(b'[') => Ok(Token::List),
@@ -54,17 +54,17 @@ impl<'t> Scanner<'t> {
     }
 
     /// Enters an object, whose names `key` then returns.
-    pub(super) fn object(&mut self) -> Result<Members> {
+    pub(crate) fn object(&mut self) -> Result<Members> {
         self.expect(b'{', "expected `{`").map(|()| Members { first: true })
     }
 
     /// Enters a list, which has another item while `item` returns true.
-    pub(super) fn list(&mut self) -> Result<Members> {
+    pub(crate) fn list(&mut self) -> Result<Members> {
         self.expect(b'[', "expected `[`").map(|()| Members { first: true })
     }
 
     /// Returns the next name of an object, or `None` at its end. The caller must then read the value.
-    pub(super) fn key(&mut self, members: &mut Members) -> Result<Option<Cow<'t, str>>> {
+    pub(crate) fn key(&mut self, members: &mut Members) -> Result<Option<Cow<'t, str>>> {
         if self.closes(members, b'}', "expected `,` or `}`")? {
             return Ok(None);
         }
@@ -77,12 +77,12 @@ impl<'t> Scanner<'t> {
     }
 
     /// Returns whether there is another item, which the caller must then read.
-    pub(super) fn item(&mut self, members: &mut Members) -> Result<bool> {
+    pub(crate) fn item(&mut self, members: &mut Members) -> Result<bool> {
         self.closes(members, b']', "expected `,` or `]`").map(|closes| !closes)
     }
 
     /// Reads a string.
-    pub(super) fn text(&mut self) -> Result<Cow<'t, str>> {
+    pub(crate) fn text(&mut self) -> Result<Cow<'t, str>> {
         self.expect(b'"', "expected a text")?;
         let start = self.at;
         self.plain_characters()?;
@@ -103,7 +103,7 @@ impl<'t> Scanner<'t> {
     }
 
     /// Reads a number, as written.
-    pub(super) fn number(&mut self) -> Result<&'t str> {
+    pub(crate) fn number(&mut self) -> Result<&'t str> {
         self.next_byte();
         let start = self.at;
         self.at += usize::from(self.byte() == Some(b'-'));
@@ -124,19 +124,19 @@ impl<'t> Scanner<'t> {
     }
 
     /// Reads `true` or `false`.
-    pub(super) fn bool(&mut self) -> Result<bool> {
+    pub(crate) fn bool(&mut self) -> Result<bool> {
         let value = self.next_byte() == Some(b't');
         self.word(if value { "true" } else { "false" }).map(|()| value)
     }
 
     /// Reads `null`.
-    pub(super) fn null(&mut self) -> Result<()> {
+    pub(crate) fn null(&mut self) -> Result<()> {
         self.next_byte();
         self.word("null")
     }
 
     /// Skips a value, and returns it as written.
-    pub(super) fn skip(&mut self) -> Result<&'t str> {
+    pub(crate) fn skip(&mut self) -> Result<&'t str> {
         self.next_byte();
         let start = self.at;
         self.pass(MAX_DEPTH)?;
@@ -144,7 +144,7 @@ impl<'t> Scanner<'t> {
     }
 
     /// Returns the next value for an error, without moving.
-    pub(super) fn shown(mut self) -> String {
+    pub(crate) fn shown(mut self) -> String {
         match self.skip() {
             Ok(value) if value.chars().count() <= MAX_SHOWN => value.to_owned(),
             Ok(value) => value.chars().take(MAX_SHOWN).chain("…".chars()).collect(),
@@ -153,7 +153,7 @@ impl<'t> Scanner<'t> {
     }
 
     /// Fails unless the text has ended.
-    pub(super) fn end(&mut self) -> Result<()> {
+    pub(crate) fn end(&mut self) -> Result<()> {
         match self.next_byte() {
             None => Ok(()),
             Some(_) => Err(self.syntax("trailing characters")),
@@ -310,7 +310,7 @@ impl<'t> Scanner<'t> {
     }
 
     /// Returns the current line, and the byte within it, from 1.
-    pub(super) fn place(&self) -> (usize, usize) {
+    pub(crate) fn place(&self) -> (usize, usize) {
         let before = &self.text.as_bytes()[..self.at];
         let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
         let column = 1 + before.iter().rev().take_while(|&&byte| byte != b'\n').count();
@@ -320,7 +320,7 @@ impl<'t> Scanner<'t> {
 
 /// The progress within an object or a list.
 #[derive(Debug)]
-pub(super) struct Members {
+pub(crate) struct Members {
     first: bool,
 }
 

@@ -96,12 +96,12 @@ pub(super) fn is_null_value(kind: &EnumDescriptor) -> bool {
 }
 
 /// Returns whether an enum has only the values declared in its `.proto`.
-pub(super) fn is_closed(kind: &EnumDescriptor) -> bool {
+pub(crate) fn is_closed(kind: &EnumDescriptor) -> bool {
     kind.parent_file().syntax() == Syntax::Proto2
 }
 
 /// Returns the name of an enum's value; the first, if there are several.
-pub(super) fn enum_name(kind: &EnumDescriptor, number: i32) -> Option<String> {
+pub(crate) fn enum_name(kind: &EnumDescriptor, number: i32) -> Option<String> {
     let found = kind.get_value(number)?;
     let options = &kind.enum_descriptor_proto().options;
     let aliased = options.as_ref().is_some_and(prost_types::EnumOptions::allow_alias);

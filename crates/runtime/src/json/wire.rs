@@ -4,11 +4,11 @@ use super::fault::Fault;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 
 /// Maximum nesting of messages, as in other implementations of protobuf. Entries of maps count.
-pub(super) const MAX_DEPTH: usize = 100;
+pub(crate) const MAX_DEPTH: usize = 100;
 
 /// A field's value on the wire.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Wire<'m> {
+pub(crate) enum Wire<'m> {
     Varint(u64),
     Fixed32([u8; 4]),
     Fixed64([u8; 8]),
@@ -17,7 +17,7 @@ pub(super) enum Wire<'m> {
 }
 
 /// Takes the next field off the front; `None` at the end.
-pub(super) fn take<'m>(rest: &mut &'m [u8]) -> Result<Option<(u32, Wire<'m>)>, Fault> {
+pub(crate) fn take<'m>(rest: &mut &'m [u8]) -> Result<Option<(u32, Wire<'m>)>, Fault> {
     if rest.is_empty() {
         return Ok(None);
     }
@@ -41,7 +41,7 @@ pub(super) fn take<'m>(rest: &mut &'m [u8]) -> Result<Option<(u32, Wire<'m>)>, F
 }
 
 /// Reads a varint.
-pub(super) fn varint(rest: &mut &[u8]) -> Result<u64, Fault> {
+pub(crate) fn varint(rest: &mut &[u8]) -> Result<u64, Fault> {
     decode_varint(rest).map_err(|_| Fault::Malformed)
 }
 

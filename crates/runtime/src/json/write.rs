@@ -2,7 +2,7 @@
 
 mod layout;
 mod run;
-mod scalar;
+pub(super) mod scalar;
 mod well_known;
 
 use super::{

@@ -40,6 +40,7 @@ fn version() -> Version {
             sequence: vec![0],
             priority: false,
             cache: Some(Cache { ttl: Duration::from_secs(1), max: Cache::DEFAULT_MAX }),
+            open_inference: false,
         }],
     }
 }

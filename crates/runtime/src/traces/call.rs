@@ -25,6 +25,8 @@ pub enum Protocol {
     Grpc,
     /// The Connect protocol: JSON over HTTP.
     Connect,
+    /// The Open Inference Protocol over REST.
+    OpenInference,
 }
 
 /// Why a call ended without a message.
@@ -136,6 +138,9 @@ impl Open {
             Protocol::Connect => {
                 let code = fault.map(|fault| KeyValue::new("rpc.connect_rpc.error_code", fault.name));
                 ("connect_rpc", code)
+            }
+            Protocol::OpenInference => {
+                ("open_inference", fault.map(|fault| KeyValue::new("error.type", fault.name)))
             }
         };
         let mut attributes = vec![

@@ -218,7 +218,7 @@ fn enum_number(kind: &EnumDescriptor, text: &str) -> Option<i32> {
 }
 
 /// Decodes Base64 of either alphabet, with or without padding; ignores white space.
-fn base64(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn base64(text: &str) -> Option<Vec<u8>> {
     let unpadded = text.trim_ascii_end().trim_end_matches('=');
     if text.len() - unpadded.len() > 0 && text.bytes().filter(|&byte| byte == b'=').count() > 2 {
         return None;

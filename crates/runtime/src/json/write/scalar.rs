@@ -14,7 +14,7 @@ use prost_reflect::Kind;
 
 /// A value, by the kinds that JSON distinguishes.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Scalar<'m> {
+pub(crate) enum Scalar<'m> {
     Double(f64),
     Float(f32),
     /// 32 bits, signed or unsigned.
@@ -29,7 +29,7 @@ pub(super) enum Scalar<'m> {
 
 impl<'m> Scalar<'m> {
     /// Parses a value from the wire; `None` if a closed enum does not have it.
-    pub(super) fn parse(kind: &Kind, wire: Wire<'m>) -> std::result::Result<Option<Self>, Fault> {
+    pub(crate) fn parse(kind: &Kind, wire: Wire<'m>) -> std::result::Result<Option<Self>, Fault> {
         Ok(Some(match (kind, wire) {
             (Kind::Double, Wire::Fixed64(bytes)) => Self::Double(f64::from_le_bytes(bytes)),
             (Kind::Float, Wire::Fixed32(bytes)) => Self::Float(f32::from_le_bytes(bytes)),
@@ -60,7 +60,7 @@ impl<'m> Scalar<'m> {
     }
 
     /// Returns the value of an absent field.
-    pub(super) fn default_of(kind: &Kind) -> Self {
+    pub(crate) fn default_of(kind: &Kind) -> Self {
         match kind {
             Kind::Double => Self::Double(0.0),
             Kind::Float => Self::Float(0.0),
@@ -90,7 +90,7 @@ impl<'m> Scalar<'m> {
 }
 
 /// Takes the next of several packed numbers.
-pub(super) fn unpack<'m>(kind: &Kind, packed: &mut &'m [u8]) -> Result<Option<Wire<'m>>> {
+pub(crate) fn unpack<'m>(kind: &Kind, packed: &mut &'m [u8]) -> Result<Option<Wire<'m>>> {
     if packed.is_empty() {
         return Ok(None);
     }

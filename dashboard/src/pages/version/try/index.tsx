@@ -17,7 +17,7 @@ import { useVersion } from "..";
 import { MessageForm } from "./form";
 import { type Past, useHistory } from "./history";
 import { type Fields, isFields, type Json, parseMessage, write } from "./message";
-import { LANGUAGES, type Language, snippet, target } from "./snippets";
+import { LANGUAGES, type Language, modelUrl, snippet, target } from "./snippets";
 import type { Streamed } from "./streamed";
 import "./try.css";
 import { useStream } from "./use-stream";
@@ -318,6 +318,13 @@ function Snippets({ method, message }: { method: Method; message: Fields }) {
       }
     >
       <Code text={code} label={`${LANGUAGES[language]} snippet`} height={380} />
+      {method.open_inference && method.workflow && (
+        <p className="muted small token-note">
+          Clients of the Open Inference Protocol call the model <code>{method.workflow}</code>, over REST at{" "}
+          <code>{modelUrl(where, method.workflow)}</code> and over gRPC at <code>{where.address}</code>.
+          {where.metadata.length > 0 && " They send the headers above, too."}
+        </p>
+      )}
       {where.token && (
         <p className="muted small token-note">
           {version.name} is not published: clients need a token, here from the environment variable{" "}

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { expect, test } from "vitest";
-import { snippet, type Target, target as targetOf } from "./snippets";
+import { modelUrl, snippet, type Target, target as targetOf } from "./snippets";
 
 const target: Target = {
   address: "127.0.0.1:9000",
@@ -29,6 +29,11 @@ test("with TLS and a token", () => {
   expect(snippet("curl", secret)).toContain("curl https://127.0.0.1:9000/greeter.Entrypoint/Greet");
   for (const language of ["grpcurl", "curl", "python", "go"] as const)
     expect(snippet(language, secret)).toContain("KRT_TOKEN");
+});
+
+test("a model has an address of its own", () => {
+  expect(modelUrl(target, "classify")).toBe("http://127.0.0.1:9000/v2/models/classify");
+  expect(modelUrl({ ...target, tls: true }, "classify")).toBe("https://127.0.0.1:9000/v2/models/classify");
 });
 
 test("streams are read as events", () => {

@@ -62,7 +62,13 @@ function headers({ metadata, token }: Target): string[] {
   return token ? [...plain, `-H "authorization: Bearer $KRT_TOKEN"`] : plain;
 }
 
-const url = ({ tls, address, method }: Target) => `${tls ? "https" : "http"}://${address}${method}`;
+const url = ({ tls, address, method }: Pick<Target, "tls" | "address" | "method">) =>
+  `${tls ? "https" : "http"}://${address}${method}`;
+
+/** The address of a model for clients of the Open Inference Protocol; those of gRPC need the host and the port only. */
+export function modelUrl(target: Pick<Target, "tls" | "address">, model: string): string {
+  return url({ ...target, method: `/v2/models/${model}` });
+}
 
 function grpcurl(target: Target): string {
   return [
