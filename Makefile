@@ -64,6 +64,16 @@ release: embedded $(TOOLS)/zig ## Build all that is published (target/published)
 	for target in $(sort $(TARGETS)); do $(MAKE) build-target TARGET=$$target || exit 1; done
 	$(MAKE) publish
 
+# The second build has other folders: its own clone, and Cargo's home under another name. It needs a commit.
+AGAIN := target/again
+
+.PHONY: reproduce
+reproduce: build-target ## Build what is published twice, the second time elsewhere, and compare the bytes (TARGET)
+	rm -rf $(AGAIN) && mkdir -p $(AGAIN)/cargo && ln -s $(CARGO_HOME)/registry $(AGAIN)/cargo/registry
+	git clone --quiet --no-local . $(AGAIN)/krt
+	CARGO_HOME=$(CURDIR)/$(AGAIN)/cargo $(MAKE) -C $(AGAIN)/krt build-target TARGET=$(TARGET) CARGO_HOME=$(CURDIR)/$(AGAIN)/cargo
+	$(PYTHON) scripts/release compare target/builds/$(TARGET) $(AGAIN)/krt/target/builds/$(TARGET)
+
 # The files of a release from what `build-target` left, for any platforms.
 .PHONY: publish
 publish: $(TOOLS)/ready
@@ -223,7 +233,7 @@ fuzz: ## Try the readers with generated inputs, 60 s each (needs a C++ compiler)
 	fuzz/run
 
 .PHONY: check
-check: $(TOOLS)/ready check-dashboard docs ## Format, lints with warnings as errors, audit, docs
+check: $(TOOLS)/ready check-dashboard check-apple docs ## Format, lints with warnings as errors, audit, docs
 	cargo fmt --all --check
 	rustfmt --check --edition 2024 $$(git ls-files $(RUST_SOURCES:%=%/*.rs) 'fuzz/*.rs')
 	cargo clippy --locked --workspace --all-targets -- -D warnings
@@ -237,6 +247,16 @@ check: $(TOOLS)/ready check-dashboard docs ## Format, lints with warnings as err
 	cd scripts/mongo-server && go vet ./...
 	cd sdk/go && go vet ./... && ../../$(TOOLS)/bin/staticcheck ./...
 	scripts/check-imports
+
+# Laptops with macOS get what CI never runs: here it compiles at least.
+APPLE := aarch64-apple-darwin x86_64-apple-darwin
+
+.PHONY: check-apple
+check-apple: $(TOOLS)/zig ## Compile the binary for macOS as far as that needs no Mac, without linking it
+	rustup target add $(APPLE)
+	SDKROOT=/ ZIG_GLOBAL_CACHE_DIR=$(CURDIR)/target/zig AR="$(CURDIR)/$(TOOLS)/bin/python-zig ar" \
+		CC_aarch64_apple_darwin=$(CURDIR)/scripts/apple-cc CC_x86_64_apple_darwin=$(CURDIR)/scripts/apple-cc \
+		RUSTFLAGS="-D warnings" cargo check --locked --workspace --bin krt $(APPLE:%=--target %)
 
 .PHONY: docs
 docs: $(TOOLS)/ready ## Build the documentation (target/docs/index.html); a link that leads nowhere is an error
