@@ -14,7 +14,7 @@ from bill import complete
 from project import BUILDS, ROOT, say, version
 
 # What people download in an instant, in bytes. A release with larger files is not made.
-MOST_BINARY = 30_000_000
+MOST_BINARY = 34_000_000
 MOST_WHEEL = 20_000_000
 
 
@@ -80,7 +80,7 @@ def weigh(path: Path, most: int) -> None:
         raise SystemExit(
             f"error: `{path}` has {size / 1e6:.2f} MB, and a release allows {most / 1e6:.0f} MB\n"
             "hint: `size -A` shows its sections, and `nm --size-sort krt.debug` its functions; "
-            "a crate that no request meets needs no line in `profile.dist.package`"
+            "a crate that no request meets may be built for size (`profile.dist.package`)"
         )
 
 
