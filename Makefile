@@ -3,7 +3,6 @@
 # Node.js, Chromium, InfluxDB or NATS are skipped where those are not installed (Debian: chromium, influxdb, nats-server),
 # unless KRT_TEST_SERVERS is set.
 
-KRT := target/release/krt
 TOOLS := target/tools
 DASHBOARD := dashboard
 DASHBOARD_SOURCES := $(filter-out %.test.ts, $(shell find $(DASHBOARD)/src $(DASHBOARD)/public $(DASHBOARD)/build -type f)) \
@@ -19,6 +18,8 @@ TARGET ?= $(HOST)
 # NATS servers, in tests, that are killed while they write, and clusters; others are the system's.
 NATS_SERVER := v2.15.3
 GO_SOURCES := scripts/mongo-server sdk/go bench/chain-go crates/e2e/packages crates/loopback/tests/clients/go examples
+PYTHON_SOURCES := docs examples bench crates/cli/src sdk/python crates/e2e/runners crates/e2e/tests/clients crates/e2e/wheel crates/loopback/tests/clients \
+	crates/runtime/tests scripts/release scripts/apple-cc
 # Nodes in Rust, which are none of the workspace's.
 RUST_SOURCES := bench/chain-rust crates/e2e/packages examples
 export KRT_CACHE ?= $(CURDIR)/target/cache
@@ -64,18 +65,31 @@ release: embedded $(TOOLS)/zig ## Build all that is published (target/published)
 	for target in $(sort $(TARGETS)); do $(MAKE) build-target TARGET=$$target || exit 1; done
 	$(MAKE) publish
 
+# The second build has other folders: its own clone, and Cargo's home under another name. It needs a commit.
+AGAIN := target/again
+
+.PHONY: reproduce
+reproduce: build-target ## Build what is published twice, the second time elsewhere, and compare the bytes (TARGET)
+	rm -rf $(AGAIN) && mkdir -p $(AGAIN)/cargo && ln -s $(CARGO_HOME)/registry $(AGAIN)/cargo/registry
+	git clone --quiet --no-local . $(AGAIN)/krt
+	CARGO_HOME=$(CURDIR)/$(AGAIN)/cargo $(MAKE) -C $(AGAIN)/krt build-target TARGET=$(TARGET) CARGO_HOME=$(CURDIR)/$(AGAIN)/cargo
+	$(PYTHON) scripts/release compare target/builds/$(TARGET) $(AGAIN)/krt/target/builds/$(TARGET)
+
 # The files of a release from what `build-target` left, for any platforms.
 .PHONY: publish
 publish: $(TOOLS)/ready
 	$(REPRODUCIBLE) $(TOOLS)/bin/python scripts/release publish --krt target/builds/$(HOST)/krt $(RELEASE_URL)
 
+# Both use the binary of tests, which is built in half the time of an optimised one, and not again by `make test`.
 .PHONY: demo
-demo: build ## Run examples/digits on real images, show the answers and what was stored
-	scripts/demo $(KRT)
+demo: embedded ## Run examples/digits on real images, show the answers and what was stored
+	$(KRT_DEBUG)
+	scripts/demo target/debug/krt
 
 .PHONY: run
-run: build ## Run examples/digits and leave it serving on 127.0.0.1:9000
-	$(KRT) run examples/digits
+run: embedded ## Run examples/digits and leave it serving on 127.0.0.1:9000
+	$(KRT_DEBUG)
+	target/debug/krt run examples/digits
 
 .PHONY: test
 test: embedded servers $(TOOLS)/ready ## Run every test (RETRIES=N: a part that fails, again); ends with a table of the time that each part took
@@ -223,20 +237,30 @@ fuzz: ## Try the readers with generated inputs, 60 s each (needs a C++ compiler)
 	fuzz/run
 
 .PHONY: check
-check: $(TOOLS)/ready check-dashboard docs ## Format, lints with warnings as errors, audit, docs
+check: $(TOOLS)/ready check-dashboard check-apple docs ## Format, lints with warnings as errors, audit, docs
 	cargo fmt --all --check
 	rustfmt --check --edition 2024 $$(git ls-files $(RUST_SOURCES:%=%/*.rs) 'fuzz/*.rs')
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --locked --workspace --no-deps --document-private-items
 	cargo package --locked --quiet --no-verify --allow-dirty -p krt-sdk
 	$(TOOLS)/bin/cargo-deny --locked check bans licenses sources
-	$(TOOLS)/bin/ruff format --check docs examples bench crates/cli/src sdk/python crates/e2e/runners crates/e2e/tests/clients crates/e2e/wheel crates/loopback/tests/clients crates/runtime/tests scripts/release
-	$(TOOLS)/bin/ruff check docs examples bench crates/cli/src sdk/python crates/e2e/runners crates/e2e/tests/clients crates/e2e/wheel crates/loopback/tests/clients crates/runtime/tests scripts/release
+	$(TOOLS)/bin/ruff format --check $(PYTHON_SOURCES)
+	$(TOOLS)/bin/ruff check $(PYTHON_SOURCES)
 	cd sdk/python && ../../$(TOOLS)/bin/mypy --strict src
 	test -z "$$(gofmt -l $(GO_SOURCES) | tee /dev/stderr)"
 	cd scripts/mongo-server && go vet ./...
 	cd sdk/go && go vet ./... && ../../$(TOOLS)/bin/staticcheck ./...
 	scripts/check-imports
+
+# Laptops with macOS get what CI never runs: here it compiles at least.
+APPLE := aarch64-apple-darwin x86_64-apple-darwin
+
+.PHONY: check-apple
+check-apple: $(TOOLS)/zig ## Compile the binary for macOS as far as that needs no Mac, without linking it
+	rustup target add $(APPLE)
+	SDKROOT=/ ZIG_GLOBAL_CACHE_DIR=$(CURDIR)/target/zig AR="$(CURDIR)/$(TOOLS)/bin/python-zig ar" \
+		CC_aarch64_apple_darwin=$(CURDIR)/scripts/apple-cc CC_x86_64_apple_darwin=$(CURDIR)/scripts/apple-cc \
+		RUSTFLAGS="-D warnings" cargo check --locked --workspace --bin krt $(APPLE:%=--target %)
 
 .PHONY: docs
 docs: $(TOOLS)/ready ## Build the documentation (target/docs/index.html); a link that leads nowhere is an error
@@ -264,7 +288,7 @@ soak: servers ## Many requests with everything on while processes are killed: no
 .PHONY: format
 format: $(TOOLS)/ready ## Format all sources
 	cargo fmt --all
-	$(TOOLS)/bin/ruff format docs examples bench crates/cli/src sdk/python crates/e2e/runners crates/e2e/tests/clients crates/e2e/wheel crates/loopback/tests/clients crates/runtime/tests scripts/release
+	$(TOOLS)/bin/ruff format $(PYTHON_SOURCES)
 	gofmt -w $(GO_SOURCES)
 	if scripts/has-node; then $(MAKE) $(DASHBOARD)/node_modules/ready && cd $(DASHBOARD) && npm run --silent format; fi
 

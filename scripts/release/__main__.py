@@ -2,6 +2,7 @@
 
     scripts/release symbols BINARY     moves the debug information of a binary to a file beside it
     scripts/release build TARGET...    builds the binary and the wheel of platforms (target/builds)
+    scripts/release compare A B        compares two builds of a platform, byte by byte
     scripts/release publish [URL]      makes a release of these builds (target/published)
 
 URL is the folder that the release will be downloaded from; the default is the project's releases.
@@ -25,6 +26,8 @@ def main() -> None:
     symbols.add_argument("binary", type=Path)
     builds = commands.add_parser("build")
     builds.add_argument("targets", nargs="+")
+    compare = commands.add_parser("compare")
+    compare.add_argument("builds", nargs=2, type=Path)
     release = commands.add_parser("publish")
     release.add_argument("url", nargs="?")
     release.add_argument("--builds", type=Path, default=BUILDS)
@@ -35,6 +38,9 @@ def main() -> None:
     words = parser.parse_args()
     if words.command == "symbols":
         build.split(words.binary)
+        build.weigh(words.binary, build.MOST_BINARY)
+    elif words.command == "compare":
+        build.compare(*words.builds)
     elif words.command == "build":
         for target in words.targets:
             say(f"built {build.build(target, licences.third_party(target))}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,11 @@ import tempfile
 from pathlib import Path
 
 from bill import complete
-from project import BUILDS, ROOT, say
+from project import BUILDS, ROOT, say, version
+
+# What people download in an instant, in bytes. A release with larger files is not made.
+MOST_BINARY = 34_000_000
+MOST_WHEEL = 20_000_000
 
 
 def wheel_options(target: str) -> list[str]:
@@ -40,8 +45,12 @@ def build(target: str, licences: str) -> Path:
         )
         shutil.copy2(ROOT / "target" / target / "dist/krt", folder / "krt")
         split(folder / "krt")
+        weigh(folder / "krt", MOST_BINARY)
+        start(folder / "krt", target)
         (wheel,) = Path(unstripped).glob("*.whl")
         repack(wheel, folder, folder / "krt", licences)
+    (wheel,) = folder.glob("*.whl")
+    weigh(wheel, MOST_WHEEL)
     return folder
 
 
@@ -62,6 +71,63 @@ def split(binary: Path) -> None:
         objcopy("--strip-all", binary, stripped)
         stripped.replace(binary)
     say(f"{binary}: {binary.stat().st_size / 1e6:.1f} MB, symbols in {debug.name}")
+
+
+def weigh(path: Path, most: int) -> None:
+    """Refuses a file that has more than so many bytes."""
+    size = path.stat().st_size
+    if size > most:
+        raise SystemExit(
+            f"error: `{path}` has {size / 1e6:.2f} MB, and a release allows {most / 1e6:.0f} MB\n"
+            "hint: `size -A` shows its sections, and `nm --size-sort krt.debug` its functions; "
+            "a crate that no request meets may be built for size (`profile.dist.package`)"
+        )
+
+
+def compare(first: Path, second: Path) -> None:
+    """Refuses two builds of a platform that differ.
+
+    Symbols may: zig writes folders of the machine into them.
+    """
+    files = sorted(path.name for path in first.iterdir() if path.name != "krt.debug")
+    if files != sorted(path.name for path in second.iterdir() if path.name != "krt.debug"):
+        raise SystemExit(f"error: `{first}` and `{second}` have files of different names")
+    for name in files:
+        if (first / name).read_bytes() != (second / name).read_bytes():
+            raise SystemExit(
+                f"error: two builds differ in `{name}`\n"
+                f"hint: compare them by `diffoscope {first / name} {second / name}`"
+            )
+        say(f"{name}: the same bytes in both builds")
+
+
+def start(binary: Path, target: str) -> None:
+    """Starts a binary, if this machine can."""
+    words = starter(target)
+    if words is None:
+        say(f"{binary}: not started, since this machine has no emulator for {target}")
+        return
+    printed = subprocess.run(
+        [*words, binary, "--version"], check=True, capture_output=True, text=True
+    ).stdout
+    if printed != f"krt {version()}\n":
+        raise SystemExit(f"error: `{binary} --version` printed {printed!r}")
+    say(f"{binary}: starts")
+
+
+def starter(target: str) -> list[str] | None:
+    """The words that start a binary of a platform here: none, or those of QEMU and a C library."""
+    machine = {"arm64": "aarch64"}.get(platform.machine(), platform.machine())
+    processor, _, system = target.partition("-")
+    if (sys.platform == "linux") != ("linux" in system):
+        return None
+    if processor == machine:
+        return []
+    emulator = shutil.which(f"qemu-{processor}")
+    if emulator is None or "musl" in system:
+        return [emulator] if emulator else None
+    library = Path("/usr", f"{processor}-linux-gnu")
+    return [emulator, "-L", str(library)] if library.is_dir() else None
 
 
 def objcopy(*words: str | Path) -> None:

@@ -46,7 +46,10 @@ const CRATES: Table<'static> = &[
     ("remote", &["model", "store"]),
     ("runtime", &["broker", "compression", "guard", "loopback", "model", "package", "remote", "store"]),
     ("registry", &["model"]),
-    ("serve", &["api", "model", "package", "reader", "registry", "remote", "store", "runtime"]),
+    (
+        "serve",
+        &["api", "compression", "model", "package", "reader", "registry", "remote", "store", "runtime"],
+    ),
     (
         "cli",
         &[

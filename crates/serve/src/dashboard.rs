@@ -2,9 +2,11 @@
 //! builds without Node.js and without another dependency.
 
 use http::HeaderValue;
+use krt_compression::Codec;
+use std::borrow::Cow;
 
-/// A file: its name below `dashboard/dist`, and its content.
-type File = (&'static str, &'static [u8]);
+/// A file: its name below `dashboard/dist`, whether its content is compressed with gzip, and the content.
+type File = (&'static str, bool, &'static [u8]);
 
 /// Empty where the dashboard was not built.
 const FILES: &[File] = include!(concat!(env!("OUT_DIR"), "/dashboard.rs"));
@@ -50,12 +52,28 @@ fn sentence(fragment: &str) -> String {
 /// A file for a browser.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Asset {
-    /// The content.
-    pub content: &'static [u8],
+    content: &'static [u8],
+    /// Whether the content is compressed with gzip.
+    pub compressed: bool,
     /// Its media type.
     pub kind: &'static str,
     /// Whether its name changes with its content, so that browsers may cache it for ever.
     pub lasting: bool,
+}
+
+impl Asset {
+    /// The bytes for a browser that reads gzip.
+    pub fn content(&self) -> &'static [u8] {
+        self.content
+    }
+
+    /// The bytes for everyone else.
+    pub fn plain(&self) -> Cow<'static, [u8]> {
+        if !self.compressed {
+            return Cow::Borrowed(self.content);
+        }
+        Codec::Gzip.decompress(self.content, usize::MAX).expect("the build compressed it").into()
+    }
 }
 
 /// The policy of pages: no content from other origins, and no framing.
@@ -72,8 +90,8 @@ pub fn is_included() -> bool {
 /// The file at a path; for other paths, the page, which does its own routing.
 pub fn find(path: &str) -> Option<Asset> {
     let name = path.trim_start_matches('/');
-    match FILES.iter().find(|(file, _)| *file == name) {
-        Some((name, content)) => Some(asset(name, content)),
+    match FILES.iter().find(|(file, ..)| *file == name) {
+        Some(file) => Some(asset(file)),
         // A missing asset must not become the page: a browser may look for an old file.
         None if name.starts_with("assets/") => None,
         None => Some(page()),
@@ -81,14 +99,14 @@ pub fn find(path: &str) -> Option<Asset> {
 }
 
 fn page() -> Asset {
-    match FILES.iter().find(|(file, _)| *file == "index.html") {
-        Some((name, content)) => asset(name, content),
-        None => asset("index.html", PLACEHOLDER.as_bytes()),
+    match FILES.iter().find(|(file, ..)| *file == "index.html") {
+        Some(file) => asset(file),
+        None => asset(&("index.html", false, PLACEHOLDER.as_bytes())),
     }
 }
 
-fn asset(name: &str, content: &'static [u8]) -> Asset {
-    Asset { content, kind: kind(name), lasting: name.starts_with("assets/") }
+fn asset(&(name, compressed, content): &File) -> Asset {
+    Asset { content, compressed, kind: kind(name), lasting: name.starts_with("assets/") }
 }
 
 fn kind(name: &str) -> &'static str {
@@ -117,6 +135,16 @@ mod tests {
     fn denials_are_escaped_sentences() {
         let page = denied("you are <none>&amp;", &["ask ada".to_owned()]);
         assert!(page.contains("<p>You are &lt;none>&amp;amp;.</p>\n<p>Ask ada.</p>"), "{page}");
+    }
+
+    #[test]
+    fn compressed_files_have_a_plain_form() {
+        let packed: &[u8] = Codec::Gzip.compress(b"let a = 1;").unwrap().leak();
+        let script = asset(&("assets/a.js", true, packed));
+        assert_eq!((script.content(), &*script.plain()), (packed, &b"let a = 1;"[..]));
+        let plain = asset(&("assets/a.js", false, b"x"));
+        assert_eq!((plain.content(), &*plain.plain()), (&b"x"[..], &b"x"[..]));
+        assert!(FILES.iter().map(asset).all(|file| !file.plain().is_empty()));
     }
 
     #[test]

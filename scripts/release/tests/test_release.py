@@ -282,3 +282,56 @@ def test_symbols_move_to_a_file(krt, tmp_path):
     )
     assert ".debug_line" in debug.stdout
     assert subprocess.run([binary, "--version"], check=True, capture_output=True).stdout
+
+
+def test_what_is_larger_than_a_release_allows_is_refused(tmp_path):
+    path = tmp_path / "krt"
+    path.touch()
+    os.truncate(path, build.MOST_BINARY)
+    build.weigh(path, build.MOST_BINARY)
+    os.truncate(path, build.MOST_BINARY + 10_000)
+    with pytest.raises(SystemExit, match=r"krt` has 34\.01 MB, and a release allows 34 MB\nhint: "):
+        build.weigh(path, build.MOST_BINARY)
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "target", "expected"),
+    [
+        ("linux", "x86_64", GNU, []),
+        ("linux", "x86_64", MUSL, []),
+        ("linux", "x86_64", "aarch64-unknown-linux-musl", ["/tools/qemu-aarch64"]),
+        ("linux", "x86_64", "aarch64-unknown-linux-gnu", None),
+        ("linux", "x86_64", MAC, None),
+        ("darwin", "arm64", MAC, []),
+        ("darwin", "arm64", "x86_64-apple-darwin", None),
+        ("darwin", "arm64", MUSL, None),
+    ],
+)
+def test_a_build_starts_where_it_can(monkeypatch, system, machine, target, expected):
+    monkeypatch.setattr(build.sys, "platform", system)
+    monkeypatch.setattr(build.platform, "machine", lambda: machine)
+    monkeypatch.setattr(build.Path, "is_dir", lambda _: False)
+    found = {"qemu-aarch64": "/tools/qemu-aarch64"} if system == "linux" else {}
+    monkeypatch.setattr(build.shutil, "which", found.get)
+    assert build.starter(target) == expected
+
+
+def test_a_build_that_is_another_program_is_refused(krt, tmp_path):
+    build.start(krt, GNU)
+    other = tmp_path / "krt"
+    other.write_text("#!/bin/sh\necho krt 0.0.0\n")
+    other.chmod(0o755)
+    with pytest.raises(SystemExit, match=r"--version` printed 'krt 0\.0\.0"):
+        build.start(other, GNU)
+
+
+def test_two_builds_that_differ_are_refused(builds, tmp_path):
+    again = shutil.copytree(builds / GNU, tmp_path / GNU)
+    (again / "krt.debug").write_bytes(b"other symbols")
+    build.compare(builds / GNU, again)
+    (again / "krt").write_bytes(b"other")
+    with pytest.raises(SystemExit, match="error: two builds differ in `krt`"):
+        build.compare(builds / GNU, again)
+    (again / "krt").unlink()
+    with pytest.raises(SystemExit, match="files of different names"):
+        build.compare(builds / GNU, again)

@@ -4,6 +4,7 @@ use crate::support::{
     Krt, actor, eventually,
     team::{dashboard, version},
 };
+use flate2::bufread::MultiGzDecoder;
 use http::{Method, StatusCode};
 use krt_api::{
     State,
@@ -17,7 +18,7 @@ use krt_api::{
 };
 use krt_model::request::{Ending, HopEnding};
 use serde_json::json;
-use std::time::Duration;
+use std::{io::Read as _, time::Duration};
 use tonic::Code;
 
 const JSON: (&str, &str) = ("content-type", "application/json");
@@ -47,6 +48,29 @@ async fn running_packages_can_be_called_but_not_changed() {
     assert_eq!(refused.code, ErrorCode::MethodNotAllowed);
     let page = http.send(Method::GET, "/", &[], "").await;
     assert!(page.header("content-type").starts_with("text/html"), "{page:?}");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn pages_are_compressed_for_clients_that_read_gzip() {
+    let package = version("v1", "");
+    let service = Krt::run_with_dashboard(package.path()).start().await;
+    let http = dashboard(&service).await;
+    let plain = http.send(Method::GET, "/", &[], "").await;
+    let packed = http.send(Method::GET, "/", &[("accept-encoding", "gzip, br")], "").await;
+    for reply in [&plain, &packed] {
+        assert_eq!((reply.status, reply.header("vary")), (StatusCode::OK, "accept-encoding"), "{reply:?}");
+    }
+    assert_eq!(plain.header("content-encoding"), "");
+    // A binary without a dashboard has one short page.
+    if String::from_utf8_lossy(&plain.body).contains("/assets/") {
+        assert_eq!(packed.header("content-encoding"), "gzip");
+        let mut unpacked = Vec::new();
+        MultiGzDecoder::new(&packed.body[..]).read_to_end(&mut unpacked).unwrap();
+        assert_eq!(unpacked, plain.body);
+    } else {
+        assert_eq!((packed.header("content-encoding"), &packed.body), ("", &plain.body));
+    }
     service.stop().await;
 }
 

@@ -11,8 +11,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{
-    HeaderValue, Method, Uri,
-    header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY},
+    HeaderMap, HeaderValue, Method, Uri,
+    header::{
+        ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
+        REFERRER_POLICY, VARY,
+    },
 };
 use krt_api::server::{Limits, Mode, OpenId, Server};
 
@@ -39,7 +42,7 @@ pub(super) async fn openapi() -> Response {
 }
 
 /// Serves paths outside of the API: a file of the dashboard, or its page.
-pub(super) async fn page(method: Method, uri: Uri) -> Result<Response, Refusal> {
+pub(super) async fn page(method: Method, uri: Uri, asked: HeaderMap) -> Result<Response, Refusal> {
     if uri.path().starts_with("/api/") {
         return Err(Refusal::missing("such path"));
     }
@@ -53,6 +56,44 @@ pub(super) async fn page(method: Method, uri: Uri) -> Result<Response, Refusal> 
         (CACHE_CONTROL, HeaderValue::from_static(kept)),
         (CONTENT_SECURITY_POLICY, dashboard::POLICY),
         (REFERRER_POLICY, HeaderValue::from_static("same-origin")),
+        (VARY, HeaderValue::from_static("accept-encoding")),
     ];
-    Ok((headers, asset.content).into_response())
+    if asset.compressed && reads_gzip(&asked) {
+        let coding = [(CONTENT_ENCODING, HeaderValue::from_static("gzip"))];
+        return Ok((headers, coding, asset.content()).into_response());
+    }
+    Ok((headers, asset.plain()).into_response())
+}
+
+/// Whether a client reads gzip (RFC 9110, 12.5.3): it names it, with a weight that is not zero.
+fn reads_gzip(asked: &HeaderMap) -> bool {
+    let lists = asked.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    lists.flat_map(|list| list.split(',')).any(|item| {
+        let (coding, weight) = item.split_once(';').unwrap_or((item, ""));
+        let weight = weight.trim().trim_start_matches("q=").trim();
+        coding.trim().eq_ignore_ascii_case("gzip") && weight.parse() != Ok(0.0)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gzip_is_for_clients_that_name_it() {
+        let cases = [
+            ("gzip, deflate, br, zstd", true),
+            ("br;q=1.0, GZIP;q=0.5", true),
+            ("gzip ; q=0.001", true),
+            ("gzip;q=0", false),
+            ("gzip; q=0.000, br", false),
+            ("identity", false),
+            ("", false),
+        ];
+        for (value, expected) in cases {
+            let asked = [(ACCEPT_ENCODING, HeaderValue::from_static(value))].into_iter().collect();
+            assert_eq!(reads_gzip(&asked), expected, "{value}");
+        }
+        assert!(!reads_gzip(&HeaderMap::new()));
+    }
 }
