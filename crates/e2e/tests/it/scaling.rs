@@ -263,7 +263,9 @@ async fn a_node_that_sleeps_in_another_engine_wakes_with_a_message() {
     for protocol in [WireProtocol::Core, WireProtocol::JetStream] {
         let node = Krt::nodes(&["actor"], package.path()).nats(&server.url(), protocol).take().await;
         let service = Krt::entrypoint(package.path()).nats(&server.url(), protocol).start().await;
-        let first = pid(&service).await;
+        // The entrypoint hears of the node within a moment.
+        let call = async || service.call("Act", json!({"text": "x"})).await.ok();
+        let first = eventually("the node answers", call).await["text"].as_str().unwrap().to_owned();
         eventually("it sleeps", async || node.workers("actor").is_empty().then_some(())).await;
         assert_ne!(pid(&service).await, first, "{protocol:?}");
         service.stop().await;
