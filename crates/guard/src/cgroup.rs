@@ -239,6 +239,7 @@ pub(crate) fn free_memory() -> Option<u64> {
 
 /// Returns the memory that a group and those above it leave free. Pages of files count as free if they were not used
 /// lately.
+#[cfg(target_os = "linux")]
 fn free_below(group: &Path) -> Option<u64> {
     let free = |group: &Path| {
         let read = |file: &str| fs::read_to_string(group.join(file)).ok();
@@ -264,6 +265,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg(target_os = "linux")]
     fn the_narrowest_group_decides_on_free_memory() {
         let root = tempfile::tempdir().unwrap();
         let group = root.path().join("slice/service");
