@@ -3,7 +3,7 @@
 //! - [`MongoServer`] is FerretDB, which speaks MongoDB's protocol.
 //! - [`InfluxServer`] is InfluxDB, as installed.
 //! - [`NatsServer`] is NATS, as installed; tests can cut a [`Link`] to it.
-//! - [`python`] is no server: an environment with clients for Python.
+//! - [`mod@python`] is no server: an environment with clients for Python.
 //! - [`OpenIdServer`] signs users in under any name, without a password.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
