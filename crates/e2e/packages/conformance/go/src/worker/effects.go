@@ -24,7 +24,7 @@ var effects = map[string]act{
 	"update": func(ctx *kre.HandlerContext, order *pb.Order) (proto.Message, error) {
 		return answer("updated"), ctx.Prediction.Update(order.Text, "dog")
 	},
-	"speak":          speak,
+	"speak": speak,
 	"reply": func(ctx *kre.HandlerContext, order *pb.Order) (proto.Message, error) {
 		err := ctx.EarlyReply(&pb.Answer{Text: "early"})
 		until("go")
