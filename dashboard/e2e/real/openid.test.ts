@@ -98,7 +98,7 @@ test("users with a role can sign in to their page, and out", async () => {
 test("users without a role, or who decline, see the reason", async () => {
   const { page, context, errors } = await open(browser, { url: server.dashboard });
   for (const [button, why] of [
-    ["grace-1", /none of the groups/],
+    ["grace-1", /None of your groups/],
     // This provider omits the state, so the refusal matches no sign-in.
     ["Deny", /not begun in this browser/],
   ] as const) {
