@@ -305,7 +305,7 @@ fn refusal(error: &async_nats::ConnectError, address: &Address) -> Error {
 
 fn report(event: &Event, up: &watch::Sender<bool>, address: &Address) {
     match event {
-        // The first connection is no change: whoever watches forgets what it asked the server for.
+        // The first connection notifies nobody: intakes would repeat the requests that they have just sent.
         Event::Connected => {
             if up.send_if_modified(|up| !std::mem::replace(up, true)) {
                 tracing::info!("connected to NATS at {address} again");

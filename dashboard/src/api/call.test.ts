@@ -14,6 +14,6 @@ test.each([1, 7, TEXT.length])("events in parts of %i characters", (size) => {
   ]);
 });
 
-test("an event that was cut off is none", () => {
+test("an event that was cut off is ignored", () => {
   expect(new EventParser().add("event: status\ndata: {}\n")).toEqual([]);
 });

@@ -226,7 +226,7 @@ impl Scaler {
         restart.mark_unchanged();
         let logs = self.node.logs.clone();
         self.starting.spawn(logs.around(async move {
-            // The first worker of a node that sleeps has to start, whatever is free.
+            // The first worker starts without this check: the node has to answer.
             let memory = if others { memory_for(&context.node).await } else { Ok(()) };
             let worker = match memory {
                 Ok(()) => context.fill().await.map_err(Failed::Start),

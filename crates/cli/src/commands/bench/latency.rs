@@ -64,7 +64,7 @@ impl Latencies {
         self.0.len()
     }
 
-    /// The latency at a percentile, in milliseconds; 0 if there is none.
+    /// The latency at a percentile, in milliseconds; 0 before the first answer.
     pub(in crate::commands) fn at(&self, percentile: f64) -> f64 {
         ms(self.0.value_at_percentile(percentile))
     }
