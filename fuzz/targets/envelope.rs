@@ -11,7 +11,7 @@ use krt_broker::{
     subject::is_inbox,
 };
 use krt_compression::Codec;
-use krt_model::{message::Timestamp, request::HopChain};
+use krt_model::{message::Timestamp, priority::Priority, request::HopChain};
 use libfuzzer_sys::fuzz_target;
 use peak_alloc::PeakAlloc;
 use prost::Message as _;
@@ -134,10 +134,13 @@ fn headers(text: &str) {
         failure: None,
         hops: parts.next().and_then(|text| read_hops(&text)).unwrap_or_default(),
         metadata: parts.next().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default(),
-        trace: ["traceparent", "tracestate"].into_iter().zip(parts).collect(),
+        trace: ["traceparent", "tracestate"].into_iter().zip(parts.by_ref()).collect(),
+        priority: parts.next().and_then(|text| Priority::parse(text.as_bytes()).ok()).unwrap_or_default(),
+        sequence: parts.next().map(|text| text.len() as u64),
     };
     let read = Headers::read(header_map(&headers).as_ref());
     assert_eq!((read.deadline, read.no_client), (headers.deadline, headers.no_client));
+    assert_eq!((read.priority, read.sequence), (headers.priority, headers.sequence));
     assert_eq!(read.metadata, headers.metadata);
     hops(text);
     let kept = read.hops.hops();

@@ -45,17 +45,20 @@ fn pages(folder: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn examples_in_python_are_python() {
-    let mut seen = 0;
-    for page in pages(&docs()) {
-        for block in blocks(&page).iter().filter(|block| block.language == "python") {
-            let mut python = Command::new("python3");
-            python.args(["-c", "import ast, sys; ast.parse(sys.stdin.read())"]);
-            let ended = run_with(python, &block.text);
-            assert_eq!(ended.code, Some(0), "{}:\n{}\n{}", page.display(), block.text, ended.stderr);
-            seen += 1;
-        }
-    }
-    assert!(seen > 10, "{seen} examples were found");
+    let pages = pages(&docs());
+    let examples = pages.iter().flat_map(|page| {
+        let examples = blocks(page).into_iter().filter(|block| block.language == "python");
+        examples.map(move |block| (page.display().to_string(), block.text))
+    });
+    let examples: Vec<_> = examples.collect();
+    assert!(examples.len() > 10, "{} examples were found", examples.len());
+    let mut python = Command::new("python3");
+    python.args([
+        "-c",
+        "import ast, json, sys\nfor page, text in json.load(sys.stdin): ast.parse(text, filename=page)",
+    ]);
+    let ended = run_with(python, &serde_json::to_string(&examples).unwrap());
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
 }
 
 #[test]

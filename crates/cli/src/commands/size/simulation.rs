@@ -53,6 +53,10 @@ impl Model {
     /// Finds the fewest replicas of each node with which a percentile is within a limit, in seconds. Returns what they lead to,
     /// or, as an error, what any number leads to.
     pub(super) fn replicas(&self, percentile: f64, limit: f64) -> Result<(Vec<usize>, Outcome), Outcome> {
+        let without_waits = self.simulate(&vec![MAX_REPLICAS; self.slots.len()]);
+        if without_waits.percentile(percentile) > limit {
+            return Err(without_waits);
+        }
         let mut replicas = self.least();
         loop {
             let outcome = self.simulate(&replicas);

@@ -209,13 +209,13 @@ fn a_constant_load_leads_to_a_constant_number() {
         (Arrivals::Open(|_| 10.0), Calls::Exponential(0.1)),
         (Arrivals::Open(|_| 40.0), Calls::Exponential(0.1)),
         (Arrivals::Open(|_| 3.0), Calls::Equal(1.0)),
-        (Arrivals::Open(|_| 200.0), Calls::Equal(0.012)),
+        (Arrivals::Open(|_| 100.0), Calls::Equal(0.012)),
         (Arrivals::Open(|_| 0.05), Calls::Equal(30.0)),
         (Arrivals::Closed(1), Calls::Equal(0.05)),
-        (Arrivals::Closed(8), Calls::Exponential(0.05)),
+        (Arrivals::Closed(8), Calls::Exponential(0.1)),
     ];
     for (index, (arrivals, calls)) in loads.into_iter().enumerate() {
-        for seed in 0..4 {
+        for seed in 0..2 {
             let mut simulation = Simulation::new(bounds(1, 16), arrivals, calls, seed);
             let (Calls::Equal(call) | Calls::Exponential(call)) = calls;
             let settles = (3.0 * HOUR).max(2000.0 * call);
