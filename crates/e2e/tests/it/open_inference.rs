@@ -43,6 +43,13 @@ async fn clients_of_kserve() {
     service.stop().await;
 }
 
+#[tokio::test]
+async fn clients_of_mlserver() {
+    let service = Krt::run("tensors").start().await;
+    client("mlserver_client.py", &["mlserver==1.7.1"], &service).await;
+    service.stop().await;
+}
+
 async fn get(http: &Http, path: &str) -> Reply {
     http.send(Method::GET, path, &[], "").await
 }
