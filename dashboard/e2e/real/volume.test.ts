@@ -51,7 +51,7 @@ test.skipIf(!FOLDER)("every page over a large store", { timeout: 600_000 }, asyn
   await signIn(page, "admin", PASSWORD);
   await page.goto(at("/versions"));
   await page.getByRole("row", { name: /v1 Published/ }).waitFor({ timeout: 60_000 });
-  const told: string[] = [];
+  const lines: string[] = [];
   const measure = async (name: string, path: string, there: (typeof PAGES)[0][2]) => {
     const times: number[] = [];
     for (let i = 0; i < TIMES; i += 1) {
@@ -63,7 +63,7 @@ test.skipIf(!FOLDER)("every page over a large store", { timeout: 600_000 }, asyn
       times.push(performance.now() - began);
     }
     times.sort((one, other) => one - other);
-    told.push(`${times[Math.floor(TIMES / 2)]?.toFixed(0).padStart(6)} ms  ${name}`);
+    lines.push(`${times[Math.floor(TIMES / 2)]?.toFixed(0).padStart(6)} ms  ${name}`);
   };
   for (const [name, path, there] of PAGES) await measure(name, path, there);
 
@@ -71,7 +71,7 @@ test.skipIf(!FOLDER)("every page over a large store", { timeout: 600_000 }, asyn
   await page.goto(`${server.dashboard}${at("/requests?ending=failed")}`);
   const href = await page.getByRole("table").getByRole("link").first().getAttribute("href");
   await measure("a request", href ?? "", (page) => page.getByRole("region", { name: "Traceback" }));
-  process.stdout.write(`${told.join("\n")}\n`);
+  process.stdout.write(`${lines.join("\n")}\n`);
   expect(await page.getByRole("alert").count()).toBe(0);
   await closed(context, errors);
   await browser.close();

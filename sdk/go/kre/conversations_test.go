@@ -105,29 +105,29 @@ func conversationFiles(t *testing.T) []string {
 }
 
 func play(t *testing.T, file string) {
-	var told conversation
-	load(t, file, &told)
-	handler, known := conversationHandlers()[told.Handler]
+	var script conversation
+	load(t, file, &script)
+	handler, known := conversationHandlers()[script.Handler]
 	expect(t, known, true)
-	handlerInit, known := conversationInits[told.Init]
-	expect(t, known, told.Init != "")
-	hello := helloOf(t, told)
+	handlerInit, known := conversationInits[script.Init]
+	expect(t, known, script.Init != "")
+	hello := helloOf(t, script)
 	engine, read := begin(t, hello, handlerInit, handler), messageFields
 	if hello["payload"] == frame.JSON {
 		read = plainFields
 	}
-	for _, entry := range told.Frames {
+	for _, entry := range script.Frames {
 		var expected map[string]any
 		parse(t, entry, &expected)
 		if _, is := expected["worker"]; is {
-			hear(t, expected, fieldsOf(t, engine.Next(), read))
+			compare(t, expected, fieldsOf(t, engine.Next(), read))
 		} else {
 			say(t, engine, entry)
 		}
 	}
-	expect(t, engine.End(), told.Exit)
-	if stderr := engine.Stderr.String(); !strings.Contains(stderr, told.Stderr) {
-		t.Fatalf("no %q in %q", told.Stderr, stderr)
+	expect(t, engine.End(), script.Exit)
+	if stderr := engine.Stderr.String(); !strings.Contains(stderr, script.Stderr) {
+		t.Fatalf("no %q in %q", script.Stderr, stderr)
 	}
 }
 
@@ -150,11 +150,11 @@ func parse(t *testing.T, data []byte, into any) {
 	}
 }
 
-func helloOf(t *testing.T, told conversation) map[string]any {
+func helloOf(t *testing.T, script conversation) map[string]any {
 	t.Helper()
 	var hello map[string]any
 	load(t, filepath.Join(protocolFolder, "hello.json"), &hello)
-	for key, value := range told.Hello {
+	for key, value := range script.Hello {
 		hello[key] = value
 		if value == nil {
 			delete(hello, key)
@@ -228,27 +228,27 @@ func unhex(t *testing.T, digits string) []byte {
 	return data
 }
 
-// hear compares the fields of a worker's frame with those in the conversation.
-func hear(t *testing.T, expected, heard map[string]any) {
+// compare compares the fields of a worker's frame with those in the conversation.
+func compare(t *testing.T, expected, received map[string]any) {
 	t.Helper()
 	for key, value := range expected {
 		if key == "contains" {
 			for _, part := range value.([]any) {
-				if !strings.Contains(heard["text"].(string), part.(string)) {
-					t.Fatalf("no %q in %v", part, heard)
+				if !strings.Contains(received["text"].(string), part.(string)) {
+					t.Fatalf("no %q in %v", part, received)
 				}
 			}
-		} else if got, there := heard[key]; !there || !reflect.DeepEqual(alike(got), alike(value)) {
-			t.Fatalf("`%s` is %v, not %v, in %v", key, got, value, heard)
+		} else if got, there := received[key]; !there || !reflect.DeepEqual(alike(got), alike(value)) {
+			t.Fatalf("`%s` is %v, not %v, in %v", key, got, value, received)
 		}
 	}
 	for _, key := range []string{"time", "start", "end", "pid"} {
-		if value, there := heard[key]; there && whole(t, value) <= 0 {
-			t.Fatalf("`%s` is no time in %v", key, heard)
+		if value, there := received[key]; there && whole(t, value) <= 0 {
+			t.Fatalf("`%s` is no time in %v", key, received)
 		}
 	}
-	if start, there := heard["start"]; there && whole(t, start) > whole(t, heard["end"]) {
-		t.Fatalf("it ends before it starts: %v", heard)
+	if start, there := received["start"]; there && whole(t, start) > whole(t, received["end"]) {
+		t.Fatalf("it ends before it starts: %v", received)
 	}
 }
 

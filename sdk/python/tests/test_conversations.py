@@ -50,7 +50,7 @@ class Player(Engine):
     """An engine that sends the frames of a conversation, and keeps the worker's frames in order."""
 
     def __init__(self, hello: dict[str, Any], folder: Path) -> None:
-        self._heard: deque[dict[str, Any]] = deque()
+        self._received: deque[dict[str, Any]] = deque()
         tests = str(Path(__file__).parent)
         super().__init__(hello, environment={"PYTHONPATH": tests}, folder=folder)
         self.on_call = lambda call: None
@@ -72,22 +72,22 @@ class Player(Engine):
                 self._open.append(number)
             self._send(frame(kind, number, body_of(entry)))
 
-    def hear(self) -> dict[str, Any]:
+    def receive(self) -> dict[str, Any]:
         """Waits for one frame from the worker."""
-        self._until(lambda: bool(self._heard))
-        return self._heard.popleft()
+        self._until(lambda: bool(self._received))
+        return self._received.popleft()
 
     def end(self) -> int:
         """Waits for the end of a worker that sends no more frames, and returns its exit status."""
         while self._sock.fileno() >= 0 and self._read():
             pass
-        assert not self._heard, f"nobody expects {self._heard}"
+        assert not self._received, f"nobody expects {self._received}"
         return self.process.wait(PATIENCE)
 
     def _take(self, kind: int, number: int, body: bytes) -> None:
         super()._take(kind, number, body)
         read = plain_of if self.hello.get("payload") == "json" else message_of
-        self._heard.append({"worker": KINDS[kind], "id": number, **fields_of(kind, body, read)})
+        self._received.append({"worker": KINDS[kind], "id": number, **fields_of(kind, body, read)})
 
 
 def body_of(entry: dict[str, Any]) -> bytes:
@@ -199,7 +199,7 @@ def test_conversation(file, tmp_path):
     try:
         for entry in conversation["frames"]:
             if "worker" in entry:
-                compare(entry, player.hear())
+                compare(entry, player.receive())
             else:
                 player.say(entry)
         assert player.end() == conversation["exit"]
@@ -216,6 +216,6 @@ def test_every_name_is_documented_implemented_and_used():
         ("Inits", "init", conversation_nodes.INITS),
     ):
         [chapter] = [chapter for chapter in chapters if chapter.startswith(title)]
-        told = set(re.findall(r"^\| `(\w+)` \|", chapter, re.MULTILINE))
-        assert told == set(implemented)
-        assert told == {conversation[key] for conversation in conversations if key in conversation}
+        documented = set(re.findall(r"^\| `(\w+)` \|", chapter, re.MULTILINE))
+        assert documented == set(implemented)
+        assert documented == {conversation[key] for conversation in conversations if key in conversation}

@@ -21,7 +21,7 @@ async def handler(ctx, data):
     data.Unpack(message)
     ctx.logger.info("flag %s for %s", message.flag, ctx.metadata.get("x-tenant"))
     if message.text == "fail":
-        raise ValueError("it was told to fail")
+        raise ValueError("it fails on purpose")
     if message.text == "wait":
         await asyncio.Event().wait()
     return message

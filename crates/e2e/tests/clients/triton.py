@@ -99,7 +99,7 @@ def check(module, client, as_json, forms):
         assert client.infer("echo", []).as_numpy("share") is None
 
     fail = {"text": np.array([b"fail"], dtype=np.object_)}
-    refused(lambda: client.infer("echo", list(inputs(module, fail))), "it was told to fail")
+    refused(lambda: client.infer("echo", list(inputs(module, fail))), "it fails on purpose")
     refused(lambda: client.infer("nothing", []), "there is no model `nothing`", "`echo`, `scale`")
     refused(lambda: client.infer("hidden", []), "there is no model `hidden`")
     refused(lambda: client.infer("echo", [], model_version="2"), "has no version `2`")

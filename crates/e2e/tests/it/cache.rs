@@ -247,7 +247,7 @@ async fn requests_with_other_metadata_have_answers_of_their_own() {
 }
 
 #[tokio::test]
-async fn a_node_with_new_sources_answers_anew() {
+async fn a_node_with_new_sources_answers_again() {
     let package = package("{ttl: 1h}");
     let service = Krt::run_at(package.path()).watch().start().await;
     assert_eq!(ask(&service, json!({"text": "a"})).await, 1);

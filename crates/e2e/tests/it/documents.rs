@@ -183,7 +183,7 @@ async fn failed_saves_raise_an_error() {
     let service = script::start().await;
     let twice = "
         await ctx.db.save('people', {'_id': 'ada', 'n': 1})
-        return await told(ctx.db.save('people', {'_id': 'ada', 'n': 2}))
+        return await raised_by(ctx.db.save('people', {'_id': 'ada', 'n': 2}))
     ";
     let refused = script::value(&service, twice).await;
     assert_eq!(refused[0], "DatabaseError");
@@ -226,7 +226,7 @@ async fn searches_with_too_many_results_fail() {
             await ctx.db.save('large', {'text': 'x' * (15 << 20)})
         await ctx.db.save('large', {'text': 'small'})
         found = await ctx.db.find('large', {'text': 'small'})
-        return [len(found), *await told(ctx.db.find('large', {'text': {'$exists': True}}))]
+        return [len(found), *await raised_by(ctx.db.find('large', {'text': {'$exists': True}}))]
     ";
     let message = "[ctx.db.find] error getting data from MongoDB: the documents found have more than 128 MiB; \
                    hint: look for fewer at a time";

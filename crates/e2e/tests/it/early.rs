@@ -143,7 +143,7 @@ fn nowhere(method: &str, place: &str) -> String {
 #[tokio::test]
 async fn early_replies_in_init_fail() {
     let init = "
-        kinds = [await told(ctx.early_reply(messages.Note())), await told(ctx.reply(messages.Note()))]
+        kinds = [await raised_by(ctx.early_reply(messages.Note())), await raised_by(ctx.reply(messages.Note()))]
         for way_out in (ctx.early_exit, ctx.set_early_exit):
             try:
                 way_out()
@@ -167,7 +167,7 @@ async fn early_replies_after_the_handler_fail() {
             await asyncio.sleep(0)
             while not (scratch / 'go').exists():
                 await asyncio.sleep(0.01)
-            (scratch / 'late').write_text((await told(ctx.early_reply(messages.Note())))[1])
+            (scratch / 'late').write_text((await raised_by(ctx.early_reply(messages.Note())))[1])
             (scratch / 'done').touch()
         ctx.set('task', asyncio.create_task(later()))
         return 'answered'
@@ -196,7 +196,7 @@ async fn invalid_early_replies_answer_no_request() {
         assert!(text.starts_with(&start) && text.ends_with(hint), "{text}");
     }
     let code = "
-        await told(ctx.early_reply(None))
+        await raised_by(ctx.early_reply(None))
         await ctx.early_reply(messages.Note(text='second try'))
     ";
     assert_eq!(send(&service, "One", &[code]).await.unwrap(), json!({ "text": "second try" }));
@@ -291,7 +291,7 @@ async fn a_node_used_twice_can_exit_and_reply_at_either_position() {
     assert_eq!((&second["trail"], &second["text"]), (&json!(["last", "last"]), &json!("\"out\"")));
 
     let reply = "await ctx.early_reply(messages.Note(text='early'))\nreturn 'on'";
-    let again = "(scratch / 'again').write_text((await told(ctx.early_reply(messages.Note())))[1])";
+    let again = "(scratch / 'again').write_text((await raised_by(ctx.early_reply(messages.Note())))[1])";
     let replied = send(&service, "Twice", &[reply, again]).await.unwrap();
     assert_eq!(replied, json!({ "text": "early" }));
     dropped(&service, "last").await;

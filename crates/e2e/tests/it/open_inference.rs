@@ -144,7 +144,7 @@ async fn errors_over_rest() {
             &[],
             r#"{"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": ["fail"]}]}"#,
             500,
-            "it was told to fail",
+            "it fails on purpose",
         ),
         (
             Method::POST,

@@ -124,7 +124,7 @@ async fn errors_affect_only_their_own_request() {
     service.stop().await;
 }
 
-const SURROUNDINGS: &str = "
+const ENVIRONMENT_MANIFEST: &str = "
 version: v1
 description: A node in two workflows, and one in one.
 entrypoint: {proto: public_input.proto}
@@ -150,7 +150,7 @@ async fn the_environment_is_that_of_krt_v1() {
          \x20   return Note(text=note.text + json.dumps([os.environ['KRT_' + name] for name in names]))\n";
     let proto = PROTO.replace("RPCS", "rpc First(Note) returns (Note); rpc Second(Note) returns (Note);");
     let files = [
-        ("krt.yml", SURROUNDINGS),
+        ("krt.yml", ENVIRONMENT_MANIFEST),
         ("public_input.proto", &*proto),
         ("nodes/shared.py", node),
         ("nodes/alone.py", node),

@@ -22,6 +22,6 @@ pub(crate) async fn value(service: &Service, code: &str) -> Value {
 
 /// The kind and the text of what awaiting an expression raises.
 pub(crate) async fn raised(service: &Service, expression: &str) -> (String, String) {
-    let raised = value(service, &format!("return await told({expression})")).await;
+    let raised = value(service, &format!("return await raised_by({expression})")).await;
     serde_json::from_value(raised).expect("it is a kind and a text")
 }

@@ -35,7 +35,7 @@ impl Client {
         Self { pool, transport: http2(), origin }
     }
 
-    pub(super) fn connect_anew(&self) -> Self {
+    pub(super) fn reconnected(&self) -> Self {
         Self { transport: http2(), ..self.clone() }
     }
 

@@ -148,7 +148,7 @@ impl Deref for Service {
 impl Service {
     /// A gRPC client with a separate connection.
     pub(crate) fn client(&self) -> Client {
-        self.client.connect_anew()
+        self.client.reconnected()
     }
 
     /// A client for plain HTTP/1.1.

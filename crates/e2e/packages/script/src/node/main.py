@@ -29,12 +29,12 @@ KNOWN = {
 
 
 async def run(code, ctx, data=None):
-    scope = {**KNOWN, "ctx": ctx, "data": data, "told": told}
+    scope = {**KNOWN, "ctx": ctx, "data": data, "raised_by": raised_by}
     exec("async def body():\n" + textwrap.indent(textwrap.dedent(code), "    "), scope)
     return await scope["body"]()
 
 
-async def told(awaitable):
+async def raised_by(awaitable):
     """The kind and the text of what is raised."""
     try:
         return ["nothing", repr(await awaitable)]
