@@ -120,11 +120,14 @@ fn guard(isolation: Option<&Isolation>) -> io::Result<()> {
 pub fn forked(program: i32) -> io::Result<()> {
     adopt_orphans()?;
     hide_memory()?;
-    let control = control()?;
+    let mut control = control()?;
     let program = Pid::from_raw(program).ok_or(io::ErrorKind::InvalidInput)?;
     let spec = Spec::read(&control)?;
-    let group = bound_forked(&spec, program)?;
-    watch_over(&spec, group.as_ref(), program, control)
+    match bound_forked(&spec, program) {
+        Ok(group) => watch_over(&spec, group.as_ref(), program, control),
+        // The worker ends with its own socket, which the engine closes then.
+        Err(error) => send(&mut control, &GuardMessage::failed("its limits cannot be set", &error)),
+    }
 }
 
 /// Sets the limits of a worker that was forked. It has those on files from the other worker.

@@ -123,7 +123,7 @@ impl Spec {
 }
 
 /// Linux's flags: no signal where the engine is gone, and no descriptor for children. Elsewhere Rust's runtime ignores
-/// the signal, and [`receive_input`] sets the descriptor's own flag.
+/// the signal, and [`receive_descriptors`] sets the descriptor's own flag.
 #[cfg(target_os = "linux")]
 const FLAGS: (SendFlags, RecvFlags) = (SendFlags::NOSIGNAL, RecvFlags::CMSG_CLOEXEC);
 #[cfg(not(target_os = "linux"))]

@@ -107,9 +107,11 @@ pub(crate) fn replicas(manifest: &Manifest, source: &Source, report: &mut Report
 pub(crate) fn forks(manifest: &Manifest, source: &Source, report: &mut Report) {
     for node in &manifest.nodes {
         let (Some(src), true) = (&node.src, node.run.replicas.fork) else { continue };
+        // A file that is not there has no language, which is another problem.
+        let is_missing = node.language.is_none() && src.value.ends_with(".py");
         let reason = if node.run.runner == Runner::External {
             "another program starts its processes"
-        } else if node.language.is_some_and(|language| language != Language::PYTHON) {
+        } else if node.language != Some(Language::PYTHON) && !is_missing {
             "only workers in Python can be forked"
         } else if node.gpu.is_some() {
             "a process that uses a GPU cannot be forked, and each worker sees devices of its own"

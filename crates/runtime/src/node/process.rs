@@ -47,6 +47,10 @@ const MAX_LINE: u64 = 1 << 20;
 /// Bytes in transit in one direction of a worker's socket.
 const SOCKET_BUFFER: usize = 1 << 20;
 
+/// Makes the C library of a template ask for large pages, where the system has them on request: a fork copies a table of all
+/// pages, and with small ones that takes most of its time. The user's own settings win.
+const LARGE_PAGES: (&str, &str) = ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1");
+
 /// The variable with the descriptor of a template's socket for forks.
 const FORKS: &str = "KRT_FORKS";
 
@@ -276,7 +280,11 @@ impl Process {
             ("KRT_NODE_PROTOCOL", super::frame::PROTOCOL.to_string()),
             ("KRT_LIFELINE", lifeline.number().to_string()),
         ];
-        let variables = variables.map(|(name, value)| (name.to_owned(), value)).to_vec();
+        let (name, value) = LARGE_PAGES;
+        let is_set = launch.environment.iter().any(|(set, _)| set == name);
+        let large_pages = (forks.is_some() && !is_set).then(|| (name, value.to_owned()));
+        let variables = variables.into_iter().chain(large_pages);
+        let variables = variables.map(|(name, value)| (name.to_owned(), value)).collect();
         let mut spec = lifeline.spec(launch, limits, variables);
         spec.forks = forks.as_ref().map(|_| FORKS.to_owned());
         let inputs = std::iter::once(OwnedFd::from(theirs)).chain(forks).collect();
