@@ -5,6 +5,7 @@
 //! systemd, a container with a writable `/sys/fs/cgroup`). Without one, the guard enforces what it can by
 //! itself.
 
+use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
 use std::{
     fs,
@@ -79,6 +80,11 @@ impl Groups {
         let _ = fs::remove_dir(&self.folder);
     }
 
+    /// Moves this process to those of the other guards.
+    pub(crate) fn join_guards(&self) -> io::Result<()> {
+        write(&self.own.join("cgroup.procs"), "0")
+    }
+
     /// Creates the group of a worker.
     pub(crate) fn create(&self, name: &str, memory: Option<u64>, cpu: Option<u32>) -> io::Result<Group> {
         let folder = self.folder.join(name);
@@ -109,6 +115,11 @@ impl Group {
     /// Moves this process into the group, so that its next child starts in the group.
     pub(crate) fn enter(&self) -> io::Result<()> {
         self.write("cgroup.procs", "0")
+    }
+
+    /// Moves another process into the group.
+    pub(crate) fn add(&self, process: Pid) -> io::Result<()> {
+        self.write("cgroup.procs", &process.as_raw_nonzero().to_string())
     }
 
     /// Moves this process out again.

@@ -19,5 +19,5 @@ mod system;
 pub mod wire;
 
 pub use isolate::Isolation;
-pub use run::{inner, run};
-pub use system::{Usage, free_memory, memory_below, program, usage_below, usage_of_self};
+pub use run::{forked, inner, run};
+pub use system::{Guards, Usage, free_memory, memory_below, program, usage_below, usage_of_self};

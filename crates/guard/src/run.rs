@@ -7,16 +7,20 @@ use crate::{
     Isolation,
     cgroup::Group,
     control::{control, send},
-    system::{MEMORY_CHECK_INTERVAL, adopt_orphans, hide_memory, keep_to, kill, memory},
-    wire::{GuardMessage, Spec, TERMINATE, receive_input},
+    system::{
+        Guards, MEMORY_CHECK_INTERVAL, adopt_orphans, hide_memory, keep_to, kill, memory, started_below,
+    },
+    wire::{GuardMessage, KEEP, Spec, TERMINATE, receive_descriptors},
 };
-use rustix::process::{
-    Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus, kill_process_group, setrlimit, wait,
+use rustix::{
+    io::{FdFlags, fcntl_setfd},
+    process::{Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus, kill_process_group, setrlimit, wait},
 };
 use std::{
+    collections::BTreeMap,
     io::{self, Read},
     os::{
-        fd::OwnedFd,
+        fd::{AsRawFd as _, OwnedFd},
         unix::{net::UnixStream, process::CommandExt},
     },
     process::{Command, Stdio},
@@ -34,10 +38,54 @@ enum Event {
     Ended(Pid, WaitStatus),
     /// No descendant is left.
     Empty,
+    /// Another guard outlives the program.
+    Keep(u32),
     /// The engine wants the program to end.
     Terminate,
     /// The engine wants everything to end, or is gone.
     Gone,
+}
+
+/// Guards that outlive the program, and when each was started. The program is the parent of those that it has forked, so one
+/// may end unseen, and its id may belong to another process later.
+#[derive(Debug, Default)]
+struct Kept {
+    guards: Guards,
+    started: BTreeMap<u32, u64>,
+}
+
+impl Kept {
+    fn guards(&self) -> &Guards {
+        &self.guards
+    }
+
+    fn is_empty(&self) -> bool {
+        self.guards.is_empty()
+    }
+
+    /// Keeps a guard, unless it has ended already.
+    fn add(&mut self, guard: u32) {
+        if let Some(started) = started_below(guard) {
+            self.guards.insert(guard);
+            self.started.insert(guard, started);
+        }
+    }
+
+    /// Forgets those that have ended.
+    fn check(&mut self) {
+        let Self { guards, started } = self;
+        guards.retain(|&guard| started_below(guard) == started.get(&guard).copied());
+    }
+
+    fn forget(&mut self, pid: Pid) {
+        if let Ok(guard) = u32::try_from(pid.as_raw_nonzero().get()) {
+            self.guards.remove(&guard);
+        }
+    }
+
+    fn clear(&mut self) {
+        self.guards.clear();
+    }
 }
 
 /// Guards one program, as specified over the socket at standard input.
@@ -59,30 +107,72 @@ fn guard(isolation: Option<&Isolation>) -> io::Result<()> {
     // This process holds the version's configuration, and its socket has authority.
     hide_memory()?;
     let mut control = control()?;
-    let input = receive_input(&control)?;
+    let inputs = receive_descriptors(&control)?;
     let spec = Spec::read(&control)?;
-    let (group, program) = match start(&spec, input, isolation) {
-        Ok(started) => started,
-        Err(message) => return send(&mut control, &message),
+    match start(&spec, inputs, isolation) {
+        Ok((group, program)) => watch_over(&spec, group.as_ref(), program, control),
+        Err(message) => send(&mut control, &message),
+    }
+}
+
+/// Guards a worker that was forked from another one, in a process that was forked with it: the worker is its child. The
+/// socket at standard input is like that of other guards.
+pub fn forked(program: i32) -> io::Result<()> {
+    adopt_orphans()?;
+    hide_memory()?;
+    let mut control = control()?;
+    let program = Pid::from_raw(program).ok_or(io::ErrorKind::InvalidInput)?;
+    let spec = Spec::read(&control)?;
+    match bound_forked(&spec, program) {
+        Ok(group) => watch_over(&spec, group.as_ref(), program, control),
+        // The worker ends with its own socket, which the engine closes then.
+        Err(error) => send(&mut control, &GuardMessage::failed("its limits cannot be set", &error)),
+    }
+}
+
+/// Sets the limits of a worker that was forked. It has those on files from the other worker.
+fn bound_forked(spec: &Spec, program: Pid) -> io::Result<Option<Group>> {
+    let Some(groups) = &spec.groups else {
+        return spec.cpu.map_or(Ok(()), |cpu| keep_to(cpu, Some(program))).map(|()| None);
     };
-    send(&mut control, &GuardMessage::Started { pid: program.as_raw_nonzero().get() })?;
+    groups.join_guards()?;
+    let group = groups.create(&spec.group, spec.memory, spec.cpu).ok();
+    if let Some(group) = &group {
+        group.add(program)?;
+    }
+    match spec.cpu {
+        Some(cpu) if !group.as_ref().is_some_and(Group::limits_cpu) => keep_to(cpu, Some(program))?,
+        _ => {}
+    }
+    Ok(group)
+}
+
+/// Watches over a program from its start to its end.
+fn watch_over(spec: &Spec, group: Option<&Group>, program: Pid, mut control: UnixStream) -> io::Result<()> {
+    let pid = program.as_raw_nonzero().get();
+    send(&mut control, &GuardMessage::Started { pid, guard: std::process::id() })?;
     let (events, coming) = mpsc::channel();
     listen(control.try_clone()?, events.clone())?;
     watch(events)?;
-    let ended = supervise(&spec, group.as_ref(), program, &coming);
-    send(&mut control, &ended)
+    let mut kept = Kept::default();
+    let ended = supervise(spec, group, program, &coming, &mut kept);
+    send(&mut control, &ended)?;
+    outlive(program, &coming, &mut kept);
+    Ok(())
 }
 
 /// Starts the program within its limits.
 fn start(
     spec: &Spec,
-    input: OwnedFd,
+    inputs: Vec<OwnedFd>,
     isolation: Option<&Isolation>,
 ) -> Result<(Option<Group>, Pid), GuardMessage> {
     let group =
         spec.groups.as_ref().and_then(|groups| groups.create(&spec.group, spec.memory, spec.cpu).ok());
     let bound = bound(spec, group.as_ref());
     let started = bound.and_then(|()| {
+        let mut inputs = inputs.into_iter();
+        let input = inputs.next().ok_or(io::ErrorKind::UnexpectedEof)?;
         let mut command = Command::new(&spec.program);
         command
             .args(&spec.arguments)
@@ -91,6 +181,11 @@ fn start(
             .current_dir(&spec.folder)
             .stdin(Stdio::from(input))
             .process_group(0);
+        let forks = inputs.next();
+        if let (Some(name), Some(forks)) = (&spec.forks, &forks) {
+            fcntl_setfd(forks, FdFlags::empty())?;
+            command.env(name, forks.as_raw_fd().to_string());
+        }
         isolation.into_iter().for_each(|isolation| isolation.give_up_rights(&mut command));
         command.spawn()
     });
@@ -116,47 +211,89 @@ fn bound(spec: &Spec, group: Option<&Group>) -> io::Result<()> {
         group.enter()?;
     }
     match spec.cpu {
-        Some(cpu) if !group.is_some_and(Group::limits_cpu) => keep_to(cpu),
+        // The affinity of a program that forks would be that of all its forks.
+        Some(cpu) if !group.is_some_and(Group::limits_cpu) && spec.forks.is_none() => keep_to(cpu, None),
         _ => Ok(()),
     }
 }
 
 /// Waits until the program has ended or must end, then ends all descendants.
-fn supervise(spec: &Spec, group: Option<&Group>, program: Pid, events: &Receiver<Event>) -> GuardMessage {
+fn supervise(
+    spec: &Spec,
+    group: Option<&Group>,
+    program: Pid,
+    events: &Receiver<Event>,
+    kept: &mut Kept,
+) -> GuardMessage {
     let watched = spec.memory.filter(|_| !group.is_some_and(Group::limits_memory));
     let (mut status, mut out_of_memory) = (None, false);
     while status.is_none() {
         match next(events, watched) {
-            Ok(Event::Ended(pid, how)) => status = (pid == program).then_some(how),
+            Ok(Event::Ended(pid, how)) => {
+                kept.forget(pid);
+                status = (pid == program).then_some(how);
+            }
+            Ok(Event::Keep(guard)) => kept.add(guard),
             Ok(Event::Terminate) => drop(kill_process_group(program, Signal::TERM)),
-            Ok(Event::Gone | Event::Empty) | Err(RecvTimeoutError::Disconnected) => break,
+            Ok(Event::Gone | Event::Empty) | Err(RecvTimeoutError::Disconnected) => {
+                kept.clear();
+                break;
+            }
             Err(RecvTimeoutError::Timeout) => {
-                out_of_memory = watched.is_some_and(|limit| memory(limit) > limit);
+                out_of_memory = watched.is_some_and(|limit| memory(limit, kept.guards()) > limit);
                 if out_of_memory {
                     break;
                 }
             }
         }
     }
-    let status = end_all(group, program, events).or(status);
+    let status = end_all(group, program, events, kept).or(status);
     let out_of_memory = out_of_memory || group.is_some_and(Group::ran_out_of_memory);
     GuardMessage::Ended { status: status.map_or(Signal::KILL.as_raw(), WaitStatus::as_raw), out_of_memory }
 }
 
-/// Kills until no descendant is left; returns the program's status if it ended only now.
+/// Kills until no descendant is left but the guards that are kept; returns the program's status if it ended only now.
 ///
 /// A killed process leaves its children to this one, so each round may find more.
-fn end_all(group: Option<&Group>, program: Pid, events: &Receiver<Event>) -> Option<WaitStatus> {
+fn end_all(
+    group: Option<&Group>,
+    program: Pid,
+    events: &Receiver<Event>,
+    kept: &mut Kept,
+) -> Option<WaitStatus> {
     let mut status = None;
     loop {
+        kept.check();
         group.inspect(|group| group.kill());
-        kill(program);
+        let are_any = kill(program, kept.guards());
         match events.recv_timeout(KILL_INTERVAL) {
             Ok(Event::Ended(pid, how)) if pid == program => status = Some(how),
+            Ok(Event::Ended(pid, _)) => kept.forget(pid),
+            Ok(Event::Keep(guard)) => kept.add(guard),
+            Ok(Event::Gone) => kept.clear(),
             Ok(Event::Empty) | Err(RecvTimeoutError::Disconnected) => return status,
-            Ok(_) | Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Timeout) if !are_any && !kept.is_empty() => return status,
+            Ok(Event::Terminate) | Err(RecvTimeoutError::Timeout) => {}
         }
     }
+}
+
+/// Waits for the guards that outlive the program, whose orphans come here.
+fn outlive(program: Pid, events: &Receiver<Event>, kept: &mut Kept) {
+    if kept.is_empty() {
+        return;
+    }
+    while !kept.is_empty() {
+        match events.recv() {
+            Ok(Event::Ended(pid, _)) => {
+                kept.forget(pid);
+                kill(program, kept.guards());
+            }
+            Ok(Event::Keep(_) | Event::Terminate) => {}
+            Ok(Event::Gone | Event::Empty) | Err(_) => kept.clear(),
+        }
+    }
+    end_all(None, program, events, kept);
 }
 
 fn next(events: &Receiver<Event>, watched: Option<u64>) -> Result<Event, RecvTimeoutError> {
@@ -171,7 +308,18 @@ fn listen(mut control: UnixStream, events: Sender<Event>) -> io::Result<()> {
     let read_messages = move || {
         let mut byte = [0];
         while let Ok(1) = control.read(&mut byte) {
-            if byte == [TERMINATE] && events.send(Event::Terminate).is_err() {
+            let event = match byte[0] {
+                TERMINATE => Event::Terminate,
+                KEEP => {
+                    let mut guard = [0; 4];
+                    if control.read_exact(&mut guard).is_err() {
+                        break;
+                    }
+                    Event::Keep(u32::from_le_bytes(guard))
+                }
+                _ => continue,
+            };
+            if events.send(event).is_err() {
                 return;
             }
         }

@@ -8,15 +8,19 @@ mod macos;
 mod ps;
 
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{MEMORY_CHECK_INTERVAL, adopt_orphans, hide_memory, keep_to, kill, memory};
+pub(crate) use linux::{
+    MEMORY_CHECK_INTERVAL, adopt_orphans, hide_memory, keep_to, kill, memory, started_below,
+};
 #[cfg(target_os = "linux")]
 pub use linux::{free_memory, memory_below, usage_below, usage_of_self};
 #[cfg(not(target_os = "linux"))]
-pub(crate) use macos::{MEMORY_CHECK_INTERVAL, adopt_orphans, hide_memory, keep_to, kill, memory};
+pub(crate) use macos::{
+    MEMORY_CHECK_INTERVAL, adopt_orphans, hide_memory, keep_to, kill, memory, started_below,
+};
 #[cfg(not(target_os = "linux"))]
 pub use macos::{free_memory, memory_below, usage_below, usage_of_self};
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, io, path::PathBuf, time::Duration};
 
 /// The memory and the processor time of a worker's processes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -26,6 +30,9 @@ pub struct Usage {
     /// Processor time since their start, with that of children that have ended.
     pub processor: Duration,
 }
+
+/// Guards below another one, by process id: what is below them is not the other's.
+pub type Guards = BTreeSet<u32>;
 
 /// The running program. On Linux this is the running build, even if its file has been replaced.
 pub fn program() -> io::Result<PathBuf> {

@@ -1,8 +1,11 @@
 //! The protocol between the engine and a guard, over a socket that is the guard's standard input.
 //!
-//! The engine sends one byte that carries the program's standard input, then a [`Spec`], and later single
-//! bytes: [`TERMINATE`] asks the program to end, and the end of the stream kills everything. The guard
-//! answers with lines of JSON, each a [`GuardMessage`].
+//! The engine sends one byte that carries the program's standard input, then a [`Spec`], and later orders:
+//! [`TERMINATE`] asks the program to end, [`keep`] names a guard that outlives the program, and the end of the
+//! stream kills everything. The guard answers with lines of JSON, each a [`GuardMessage`].
+//!
+//! A program may fork others ([`Spec::forks`]), each with a guard of its own. The byte then carries the program's end of a
+//! second socket, too, over which the engine asks for forks. The guard of a fork gets no byte: its program runs.
 
 use crate::cgroup;
 use rustix::{
@@ -16,15 +19,24 @@ use serde::{Deserialize, Serialize};
 use std::{
     io::{self, IoSlice, IoSliceMut, Read},
     mem::MaybeUninit,
-    os::{
-        fd::{AsFd, OwnedFd},
-        unix::net::UnixStream,
-    },
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::PathBuf,
 };
 
 /// Asks the program's process group to end.
 pub const TERMINATE: u8 = b't';
+
+/// Begins the order of [`keep`].
+pub(crate) const KEEP: u8 = b'k';
+
+/// Returns the order not to kill a guard below, nor what is below it, when the program ends.
+pub fn keep(guard: u32) -> [u8; 5] {
+    let [a, b, c, d] = guard.to_le_bytes();
+    [KEEP, a, b, c, d]
+}
+
+/// The most descriptors that a byte carries.
+const MAX_DESCRIPTORS: usize = 5;
 
 /// The largest [`Spec`], in bytes. The system's limit on environments is lower.
 const MAX_SPEC: usize = 64 << 20;
@@ -50,6 +62,8 @@ pub struct Spec {
     pub groups: Option<cgroup::Groups>,
     /// The name of that group, unique among the engine's workers.
     pub group: String,
+    /// The variable that names the descriptor of its socket for forks, if it has one.
+    pub forks: Option<String>,
 }
 
 /// A message of the guard.
@@ -60,6 +74,8 @@ pub enum GuardMessage {
     Started {
         /// Its process id, which leads a process group.
         pid: i32,
+        /// The guard's process id.
+        guard: u32,
     },
     /// The program cannot be started.
     Failed {
@@ -107,33 +123,37 @@ impl Spec {
 }
 
 /// Linux's flags: no signal where the engine is gone, and no descriptor for children. Elsewhere Rust's runtime ignores
-/// the signal, and [`receive_input`] sets the descriptor's own flag.
+/// the signal, and [`receive_descriptors`] sets the descriptor's own flag.
 #[cfg(target_os = "linux")]
 const FLAGS: (SendFlags, RecvFlags) = (SendFlags::NOSIGNAL, RecvFlags::CMSG_CLOEXEC);
 #[cfg(not(target_os = "linux"))]
 const FLAGS: (SendFlags, RecvFlags) = (SendFlags::empty(), RecvFlags::empty());
 
-/// Sends the first byte, with the program's standard input.
-pub fn send_input(control: &UnixStream, input: impl AsFd) -> io::Result<()> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+/// Sends a byte, with at most 5 descriptors: the program's standard input and, if it forks, its socket for that, or what a
+/// fork needs.
+pub fn send_descriptors(socket: impl AsFd, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    let input = [input.as_fd()];
-    ancillary.push(SendAncillaryMessage::ScmRights(&input));
-    sendmsg(control, &[IoSlice::new(&[0])], &mut ancillary, FLAGS.0)?;
+    ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
+    sendmsg(socket, &[IoSlice::new(&[0])], &mut ancillary, FLAGS.0)?;
     Ok(())
 }
 
-/// Receives what [`send_input`] sent.
-pub fn receive_input(control: impl AsFd) -> io::Result<OwnedFd> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+/// Receives what [`send_descriptors`] sent: at least one.
+pub fn receive_descriptors(control: impl AsFd) -> io::Result<Vec<OwnedFd>> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let mut byte = [0];
     recvmsg(control, &mut [IoSliceMut::new(&mut byte)], &mut ancillary, FLAGS.1)?;
-    let mut received = ancillary.drain().filter_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
-        _ => None,
-    });
-    let input = received.next().ok_or(io::ErrorKind::UnexpectedEof)?;
-    fcntl_setfd(&input, FdFlags::CLOEXEC)?;
-    Ok(input)
+    let mut received = Vec::new();
+    for message in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(descriptors) = message {
+            received.extend(descriptors);
+        }
+    }
+    if received.is_empty() {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    received.iter().try_for_each(|descriptor| fcntl_setfd(descriptor, FdFlags::CLOEXEC))?;
+    Ok(received)
 }

@@ -144,12 +144,15 @@ pub struct Replicas {
     pub max: u16,
     /// For how long fewer must have sufficed before one ends.
     pub idle: Duration,
+    /// Whether they are forked from a process that has run `init`, and share its memory.
+    #[serde(default)]
+    pub fork: bool,
 }
 
 impl Replicas {
     /// A fixed number.
     pub fn fixed(number: u16) -> Self {
-        Self { min: number, max: number, idle: Duration::from_secs(5 * 60) }
+        Self { min: number, max: number, idle: Duration::from_secs(5 * 60), fork: false }
     }
 
     /// The number at the start. A node that may sleep starts awake, so that one that cannot start is known.

@@ -10,6 +10,7 @@ use crate::samples::{self, Inputs};
 use crate::schema::{Rpc, Schema};
 use crate::suggest;
 use krt_model::hint;
+use krt_model::language::Language;
 use krt_model::version::{Generation, PayloadForm, Runner};
 
 /// Checks that each node's `src` is a file of the package, or built from one, and normalizes its path.
@@ -99,6 +100,29 @@ pub(crate) fn replicas(manifest: &Manifest, source: &Source, report: &mut Report
         let name = node.label.as_ref().map_or(src.value.as_str(), |label| label.value.as_str());
         let message = format!("node `{name}` cannot have `replicas` that follow the load: {reason}");
         report.push(source.error(&src.span, message).hint("write a number, such as `replicas: 2`"));
+    }
+}
+
+/// Checks that each node whose workers are forked is one that can be.
+pub(crate) fn forks(manifest: &Manifest, source: &Source, report: &mut Report) {
+    for node in &manifest.nodes {
+        let (Some(src), true) = (&node.src, node.run.replicas.fork) else { continue };
+        // A file that is not there has no language, which is another problem.
+        let is_missing = node.language.is_none() && src.value.ends_with(".py");
+        let reason = if node.run.runner == Runner::External {
+            "another program starts its processes"
+        } else if node.language != Some(Language::PYTHON) && !is_missing {
+            "only workers in Python can be forked"
+        } else if node.gpu.is_some() {
+            "a process that uses a GPU cannot be forked, and each worker sees devices of its own"
+        } else if node.run.recycle.memory.is_some() {
+            "with `recycle.memory` the end of one worker could replace the others: what they share then counts as theirs"
+        } else {
+            continue;
+        };
+        let name = node.label.as_ref().map_or(src.value.as_str(), |label| label.value.as_str());
+        let message = format!("node `{name}` cannot have `replicas` with `share: fork`: {reason}");
+        report.push(source.error(&src.span, message).hint("remove `share`"));
     }
 }
 

@@ -219,6 +219,7 @@ impl ReadRequest {
         check::executables(&mut manifest, root, &source, self.system(), &mut report);
         check::batches(&manifest, &source, &mut report);
         check::replicas(&manifest, &source, &mut report);
+        check::forks(&manifest, &source, &mut report);
         let schema = compile(&mut manifest, root, &source, steps, &mut report);
         let schema = schema.and_then(|schema| schema.encode(&mut report));
         Ok(Reading { report, version: manifest.into_version(), schema })

@@ -44,7 +44,9 @@ def launch(tmp_path: Path) -> Iterator[Start]:
         handler.parent.mkdir(parents=True, exist_ok=True)
         handler.write_text(textwrap.dedent(code))
         engine_options = {
-            name: options.pop(name) for name in ("arguments", "environment") if name in options
+            name: options.pop(name)
+            for name in ("arguments", "environment", "forks")
+            if name in options
         }
         engine = Engine(hello_for(handler, **options), folder=tmp_path, **engine_options)
         engines.append(engine)

@@ -116,19 +116,17 @@ class Engine:
         arguments: list[str] | None = None,
         environment: dict[str, str] | None = None,
         folder: Path | None = None,
+        forks: bool = False,
     ) -> None:
-        self.hello = hello
-        self.seen = Seen()
-        self.results: dict[int, Result] = {}
-        self.order: list[int] = []
-        self.on_call: Callable[[Call], None] = self._refuse
-        self._open: list[int] = []
-        self._unpaid: dict[int, list[int]] = {}
-        """The messages and bytes of each stream that have no credit yet."""
-        self._last = 0
-        self._data = bytearray()
-        self._stopped = False
         self._sock, theirs = socket.socketpair()
+        self._begin(hello)
+        self.requests: socket.socket | None = None
+        """Asks for forks."""
+        inherited: list[socket.socket] = []
+        if forks:
+            self.requests, asked = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            environment = {"KRT_FORKS": str(asked.fileno()), **(environment or {})}
+            inherited.append(asked)
         self._lifeline_read, self.lifeline = os.pipe()
         variables = {
             name: value for name, value in os.environ.items() if not name.startswith("PYTHON")
@@ -141,7 +139,7 @@ class Engine:
             stdin=theirs.fileno(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            pass_fds=[self._lifeline_read],
+            pass_fds=[self._lifeline_read, *(sock.fileno() for sock in inherited)],
             cwd=folder,
             env={
                 **variables,
@@ -153,7 +151,22 @@ class Engine:
         )
         theirs.close()
         os.close(self._lifeline_read)
+        for sock in inherited:
+            sock.close()
         self.send(HELLO, 0, json.dumps(hello).encode())
+
+    def _begin(self, hello: dict[str, Any]) -> None:
+        self.hello = hello
+        self.seen = Seen()
+        self.results: dict[int, Result] = {}
+        self.order: list[int] = []
+        self.on_call: Callable[[Call], None] = self._refuse
+        self._open: list[int] = []
+        self._unpaid: dict[int, list[int]] = {}
+        """The messages and bytes of each stream that have no credit yet."""
+        self._last = 0
+        self._data = bytearray()
+        self._stopped = False
 
     # Frames from the engine.
 
@@ -262,6 +275,20 @@ class Engine:
         self._open.clear()
         self._sock.close()
 
+    def obstacle(self) -> str | None:
+        """Sends STOP and waits for the report of whether workers can be forked."""
+        assert self.requests is not None
+        self.send(STOP, 0)
+        self.requests.settimeout(PATIENCE)
+        report = json.loads(self.requests.recv(1 << 16))
+        assert set(report) == {"obstacle"}
+        obstacle: str | None = report["obstacle"]
+        return obstacle
+
+    def fork(self) -> Forked:
+        """Forks a worker and waits until it is ready."""
+        return Forked(self)
+
     def close(self) -> None:
         """Ends the remaining processes of a test."""
         if self.process.poll() is None:
@@ -271,6 +298,8 @@ class Engine:
             assert pipe is not None
             pipe.close()
         self._sock.close()
+        if self.requests is not None:
+            self.requests.close()
         if self.lifeline >= 0:
             os.close(self.lifeline)
 
@@ -414,6 +443,45 @@ class Engine:
 
     def _refuse(self, call: Call) -> None:
         self.send(FAILED, call.id, b"this test has no store")
+
+
+class Forked(Engine):
+    """The engine's side of a worker that was forked from another one.
+
+    In the place of its guard runs a program that ends at once.
+    """
+
+    def __init__(self, template: Engine) -> None:
+        assert template.requests is not None
+        self._sock, theirs = socket.socketpair()
+        self._begin(template.hello)
+        control, of_guard = socket.socketpair()
+        self._outputs, output = os.pipe()
+        with open("/bin/true", "rb") as program:
+            numbers = [theirs.fileno(), of_guard.fileno(), output, output, program.fileno()]
+            packed = struct.pack(f"{len(numbers)}i", *numbers)
+            rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, packed)
+            template.requests.sendmsg([b"\0"], [rights])
+        for end in (theirs, of_guard, control):
+            end.close()
+        os.close(output)
+        self.send(HELLO, 0, json.dumps(template.hello).encode())
+        self.pid = int(self.start()["pid"])
+
+    def drain(self) -> int:
+        """Reads until the worker exits. Its guard would know the exit status."""
+        while self._read():
+            pass
+        assert not self._open, f"deliveries without a RESULT: {self._open}"
+        return 0
+
+    def output(self) -> str:
+        """What the ended worker has written past Python's streams."""
+        with open(self._outputs, closefd=True) as outputs:
+            return outputs.read()
+
+    def _post_mortem(self) -> str:
+        return f"output {self.output()!r}, seen {self.seen}"
 
 
 def _text(message: AnyMessage) -> str:

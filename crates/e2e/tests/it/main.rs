@@ -24,6 +24,7 @@ mod documents;
 mod early;
 mod examples;
 mod first_runners;
+mod forks;
 mod go;
 mod gpus;
 mod hostile;

@@ -3,7 +3,7 @@
 //! A guard is a subreaper, so every process that was ever started below it is in the tree, whatever
 //! sessions and process groups it created.
 
-use super::Usage;
+use super::{Guards, Usage};
 use rustix::{
     param::clock_ticks_per_second,
     process::{
@@ -29,8 +29,8 @@ pub(crate) fn hide_memory() -> io::Result<()> {
     Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
 }
 
-/// Pins this process and its children to as many processors as the limit rounds up to.
-pub(crate) fn keep_to(thousandths: u32) -> io::Result<()> {
+/// Pins a process and its children to as many processors as the limit rounds up to; `None`: this process.
+pub(crate) fn keep_to(thousandths: u32, pid: Option<Pid>) -> io::Result<()> {
     let allowed = sched_getaffinity(None)?;
     let all: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|&cpu| allowed.is_set(cpu)).collect();
     let wanted = usize::try_from(thousandths.div_ceil(1_000)).unwrap_or(usize::MAX);
@@ -40,13 +40,18 @@ pub(crate) fn keep_to(thousandths: u32) -> io::Result<()> {
     for index in 0..wanted.min(all.len()) {
         set.set(all[(first + index) % all.len()]);
     }
-    sched_setaffinity(None, &set)?;
+    sched_setaffinity(pid, &set)?;
     Ok(())
 }
 
-/// All processes below one, by its id or `self`.
-fn below(pid: &str) -> Vec<i32> {
+/// All processes below one, by its id or `self`, but for these guards and what is below them.
+fn below(pid: &str, except: &Guards) -> Vec<i32> {
     let mut found = Vec::new();
+    let children = |pid: &str| {
+        let mut children = children(pid);
+        children.retain(|&pid| u32::try_from(pid).is_ok_and(|pid| !except.contains(&pid)));
+        children
+    };
     let mut level = children(pid);
     for _ in 0..MAX_DEPTH {
         if level.is_empty() {
@@ -68,17 +73,33 @@ fn children(pid: &str) -> Vec<i32> {
         .collect()
 }
 
-/// Kills all processes below this one, those of the program among them.
-pub(crate) fn kill(_program: Pid) {
-    for pid in below("self").into_iter().filter_map(Pid::from_raw) {
+/// Kills all processes below this one, those of the program among them, but for these guards and what is below them.
+/// Returns whether there are any.
+pub(crate) fn kill(_program: Pid, except: &Guards) -> bool {
+    let below = below("self", except);
+    let are_any = !below.is_empty();
+    for pid in below.into_iter().filter_map(Pid::from_raw) {
         // Fails when the process has ended by itself.
         let _ = kill_process(pid, Signal::KILL);
     }
+    are_any
 }
 
-/// The memory in use by all processes below this one, as [`memory_below`].
-pub(crate) fn memory(limit: u64) -> u64 {
-    in_use("self", limit)
+/// When a process below this one was started, in ticks of the clock: no other one had its id then.
+pub(crate) fn started_below(pid: u32) -> Option<u64> {
+    let pid = i32::try_from(pid).ok().filter(|pid| below("self", &Guards::new()).contains(pid))?;
+    start_time(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// `starttime` (proc(5)).
+fn start_time(stat: &str) -> Option<u64> {
+    let (_, fields) = stat.rsplit_once(") ")?;
+    fields.split(' ').nth(19)?.parse().ok()
+}
+
+/// The memory in use by all processes below this one, as [`memory_below`], but for these guards and what is below them.
+pub(crate) fn memory(limit: u64, except: &Guards) -> u64 {
+    in_use("self", limit, except)
 }
 
 /// The memory in use by all processes below a guard, in bytes, as a control group would count it.
@@ -86,20 +107,22 @@ pub(crate) fn memory(limit: u64) -> u64 {
 /// Reads a fast sum first, which counts a shared page once per process. Only if that exceeds `limit`, reads
 /// the exact figure.
 pub fn memory_below(guard: u32, limit: u64) -> u64 {
-    in_use(&guard.to_string(), limit)
+    in_use(&guard.to_string(), limit, &Guards::new())
 }
 
-fn in_use(pid: &str, limit: u64) -> u64 {
-    let below = below(pid);
+fn in_use(pid: &str, limit: u64, except: &Guards) -> u64 {
+    let below = below(pid, except);
     let sum = |of: fn(i32) -> Option<u64>| below.iter().filter_map(|&pid| of(pid)).sum();
     let quick: u64 = sum(resident);
     if quick <= limit { quick } else { sum(proportional) }
 }
 
-/// The memory and the processor time of all processes below a guard.
-pub fn usage_below(guard: u32) -> Usage {
-    let below = below(&guard.to_string());
-    let memory = below.iter().filter_map(|&pid| resident(pid)).sum();
+/// The memory and the processor time of all processes below a guard, but for these guards and what is below them. If they
+/// share memory with others, each shared page is divided among its processes; that takes longer to read.
+pub fn usage_below(guard: u32, except: &Guards, shares: bool) -> Usage {
+    let below = below(&guard.to_string(), except);
+    let of = if shares { proportional } else { resident };
+    let memory = below.iter().filter_map(|&pid| of(pid)).sum();
     let ticks: u64 = below.iter().filter_map(|&pid| ticks(pid)).sum();
     Usage { memory, processor: duration(ticks) }
 }
@@ -161,16 +184,17 @@ mod tests {
         let text = "Name:\tpython\nRssAnon:\t    2048 kB\nRssFile:\t   1 kB\n";
         assert_eq!(kilobytes(text, "RssAnon:"), 2 << 20);
         assert_eq!(kilobytes(text, "RssShmem:"), 0);
-        let stat = "7 (a) b) S 1 7 7 0 -1 4194560 183 2 0 0 40 3 200 10 20 0 1 0 1";
+        let stat = "7 (a) b) S 1 7 7 0 -1 4194560 183 2 0 0 40 3 200 10 20 0 1 0 77";
         assert_eq!((processor_time(stat, 4), processor_time(stat, 2)), (Some(253), Some(43)));
         assert_eq!(processor_time("7", 4), None);
+        assert_eq!((start_time(stat), start_time("7")), (Some(77), None));
     }
 
     #[test]
     fn usage_counts_children() {
         let mut child = std::process::Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap();
         let used = loop {
-            let used = usage_below(std::process::id());
+            let used = usage_below(std::process::id(), &Guards::new(), false);
             if used.processor >= Duration::from_millis(50) {
                 break used;
             }

@@ -4,7 +4,7 @@
 //! found. No process can be pinned to processors.
 
 use super::{
-    Usage,
+    Guards, Usage,
     ps::{self, Process},
 };
 use rustix::process::{Pid, Signal, getpid, kill_process, kill_process_group};
@@ -28,21 +28,29 @@ pub(crate) fn hide_memory() -> io::Result<()> {
 }
 
 /// Only Linux has a counterpart. The engine warns of the limit.
-pub(crate) fn keep_to(_thousandths: u32) -> io::Result<()> {
+pub(crate) fn keep_to(_thousandths: u32, _pid: Option<Pid>) -> io::Result<()> {
     Ok(())
 }
 
-/// Kills the program's process group, and all processes below this one.
-pub(crate) fn kill(program: Pid) {
+/// Kills the program's process group, and all processes below this one. Returns whether there are any. No program forks
+/// workers here, so there are no other guards.
+pub(crate) fn kill(program: Pid, _except: &Guards) -> bool {
     // Both fail when the processes have ended by themselves.
     let _ = kill_process_group(program, Signal::KILL);
-    for process in below(getpid().as_raw_nonzero().get()) {
+    let below = below(getpid().as_raw_nonzero().get());
+    for process in &below {
         let _ = Pid::from_raw(process.pid).map(|pid| kill_process(pid, Signal::KILL));
     }
+    !below.is_empty()
+}
+
+/// No guard outlives its program here.
+pub(crate) fn started_below(_pid: u32) -> Option<u64> {
+    None
 }
 
 /// The resident memory of all processes below this one, in bytes. Shared pages count once per process.
-pub(crate) fn memory(_limit: u64) -> u64 {
+pub(crate) fn memory(_limit: u64, _except: &Guards) -> u64 {
     in_use(getpid().as_raw_nonzero().get())
 }
 
@@ -52,7 +60,7 @@ pub fn memory_below(guard: u32, _limit: u64) -> u64 {
 }
 
 /// The memory and the processor time of all processes below a guard.
-pub fn usage_below(guard: u32) -> Usage {
+pub fn usage_below(guard: u32, _except: &Guards, _shares: bool) -> Usage {
     let below = i32::try_from(guard).map_or_else(|_| Vec::new(), below);
     let memory = below.iter().map(|process| process.resident).sum();
     Usage { memory, processor: below.iter().map(|process| process.processor).sum() }

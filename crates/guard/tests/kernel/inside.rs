@@ -3,7 +3,7 @@
 use super::PASSED;
 use krt_guard::{
     cgroup::Groups,
-    wire::{GuardMessage, Spec, send_input},
+    wire::{GuardMessage, Spec, send_descriptors},
 };
 use rustix::{
     mount::{MountFlags, mount},
@@ -15,7 +15,7 @@ use std::{
     hint::black_box,
     io::{BufRead as _, BufReader, Write as _},
     os::{
-        fd::OwnedFd,
+        fd::{AsFd as _, OwnedFd},
         unix::{net::UnixStream, process::ExitStatusExt as _},
     },
     path::Path,
@@ -81,7 +81,7 @@ pub(super) fn engine() {
 fn ended(groups: &Groups, act: &str, number: &str) -> GuardMessage {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let mut guard = start_guard(theirs.into());
-    send_input(&ours, File::open("/proc/version").unwrap()).unwrap();
+    send_descriptors(&ours, &[File::open("/proc/version").unwrap().as_fd()]).unwrap();
     let spec = Spec {
         program: SELF.into(),
         arguments: ["work", act, number].map(Into::into).to_vec(),

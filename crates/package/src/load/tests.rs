@@ -572,6 +572,40 @@ fn replicas_that_follow_the_load_need_a_runner_that_krt_calls() {
 }
 
 #[test]
+fn forks_need_a_node_that_can_be_forked() {
+    let cannot = "error: node `greeter` cannot have `replicas` with `share: fork`: ";
+    let fork = "replicas: {max: 2, share: fork}";
+    for (run, expected) in [
+        ("recycle: {requests: 5}", String::new()),
+        (
+            "gpu: true",
+            format!(
+                "{cannot}a process that uses a GPU cannot be forked, and each worker sees devices of its own | remove `share`"
+            ),
+        ),
+        (
+            "recycle: {memory: 1Gi}",
+            format!(
+                "{cannot}with `recycle.memory` the end of one worker could replace the others: what they share then \
+                 counts as theirs | remove `share`"
+            ),
+        ),
+        ("runner: external", format!("{cannot}another program starts its processes | remove `share`")),
+    ] {
+        let folder = greeter();
+        let run = format!("{run}\n    timeout: 500ms");
+        let manifest = MANIFEST.replace("replicas: 2", fork).replace("timeout: 500ms", &run);
+        fs::write(folder.path().join("krt.yml"), manifest).unwrap();
+        let found = lines(&Loader::default().check(folder.path()).unwrap().report);
+        assert!(if expected.is_empty() { found.is_empty() } else { found.contains(&expected) }, "{found}");
+    }
+    let here = if cfg!(target_arch = "aarch64") { 183 } else { 62 };
+    let compiled = findings(&executable(here, ""), &Loader::default(), &format!("    {fork}\n"));
+    let words = "cannot have `replicas` with `share: fork`: only workers in Python can be forked";
+    assert!(compiled.iter().any(|(_, found)| found.contains(words)), "{compiled:?}");
+}
+
+#[test]
 fn streams_need_a_last_node_that_can_stream() {
     let external = "timeout: 500ms\n    runner: external";
     let cannot = "error: node `greeter` cannot stream the answer of `Greet`: ";

@@ -5,7 +5,7 @@ use crate::yaml::{Node, Value};
 use krt_model::version::{Replicas, RunOptions};
 use std::{ops::RangeInclusive, time::Duration};
 
-pub(super) const KEYS: [&str; 3] = ["min", "max", "idle"];
+pub(super) const KEYS: [&str; 4] = ["min", "max", "idle", "share"];
 
 /// The range of the time in which fewer workers must have sufficed.
 const IDLE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(7 * 24 * 60 * 60);
@@ -38,6 +38,7 @@ fn mapping(reader: &mut Reader<'_>, node: Node, owner: &str) -> Option<Replicas>
         |key, least| fields.get(key).map(|node| reader.integer(&node, key, least..=RunOptions::MAX_REPLICAS));
     let (min, max) = (number("min", 0), number("max", 1));
     let idle = fields.get("idle").map(|node| reader.duration(&node, "idle", &IDLE));
+    let fork = fields.get("share").map(|node| is_fork(reader, &node));
     let Some(max) = max else {
         reader.error(&span, "`replicas` has no `max`");
         return None;
@@ -47,5 +48,17 @@ fn mapping(reader: &mut Reader<'_>, node: Node, owner: &str) -> Option<Replicas>
         reader.error(&span, format!("`min` of `replicas` is {min}, more than `max`, which is {max}"));
         return None;
     }
-    Some(Replicas { min, max, idle: idle.unwrap_or(Some(default.idle))? })
+    let fork = fork.unwrap_or(Some(default.fork))?;
+    Some(Replicas { min, max, idle: idle.unwrap_or(Some(default.idle))?, fork })
+}
+
+/// The one way to share memory.
+fn is_fork(reader: &mut Reader<'_>, node: &Node) -> Option<bool> {
+    match &node.value {
+        Value::Plain(text) | Value::Quoted(text) if text == "fork" => Some(true),
+        _ => {
+            reader.wrong_type(node, "`share`", "`fork`");
+            None
+        }
+    }
 }

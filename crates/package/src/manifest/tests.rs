@@ -267,6 +267,12 @@ fn run_settings_of_a_node() {
             "replicas: {max: 2, idle: 10ms}",
             &["14:30 error: `idle` must be from 1 second to 168 hours"],
         ),
+        ("gpu: true", "replicas: {max: 2, share: fork}", &[]),
+        (
+            "gpu: true",
+            "replicas: {max: 2, share: copy}",
+            &["14:31 error: `share` must be `fork`, not `copy`"],
+        ),
         (
             "gpu: true",
             "replicas: 0",

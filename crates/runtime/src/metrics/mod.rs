@@ -273,9 +273,10 @@ impl Metrics {
         self.nodes[node].restarts.inc();
     }
 
-    /// Shows a node's worker, whose guard has this process id, until what it returns is dropped.
-    pub fn track_worker(&self, node: usize, guard: u32) -> TrackedWorker {
-        self.workers.track(&self.nodes[node].name, guard)
+    /// Shows a node's worker, whose guard has this process id, until what it returns is dropped. `shares`: it shares memory
+    /// with others.
+    pub fn track_worker(&self, node: usize, guard: u32, shares: bool) -> TrackedWorker {
+        self.workers.track(&self.nodes[node].name, guard, shares)
     }
 
     /// Reads the memory of the largest of a node's workers that are up, in bytes.

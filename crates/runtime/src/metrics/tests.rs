@@ -50,7 +50,7 @@ fn registered(through_broker: bool) -> BTreeMap<String, Described> {
     let metrics = Metrics::new(&version(), through_broker);
     metrics.request(0, Ending::Failed, Duration::from_millis(1));
     metrics.failure(0, &Failure::Disconnected);
-    let _worker = metrics.track_worker(0, std::process::id());
+    let _worker = metrics.track_worker(0, std::process::id(), false);
     let text = metrics.text(
         0,
         true,

@@ -13,9 +13,16 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// The workers that are up: the names of their nodes, by the process id of their guards.
+/// The workers that are up, by the process id of their guards.
 #[derive(Debug, Clone, Default)]
-pub(super) struct WorkerProcesses(Arc<Mutex<BTreeMap<u32, String>>>);
+pub(super) struct WorkerProcesses(Arc<Mutex<BTreeMap<u32, WorkerProcess>>>);
+
+#[derive(Debug, Clone)]
+struct WorkerProcess {
+    node: String,
+    /// Whether it shares memory with other workers.
+    shares: bool,
+}
 
 /// A worker counts among those that are up until this is dropped.
 #[derive(Debug)]
@@ -32,19 +39,29 @@ struct Labels {
 
 impl WorkerProcesses {
     /// Adds a worker, whose guard has this process id.
-    pub(super) fn track(&self, node: &str, guard: u32) -> TrackedWorker {
-        self.lock().insert(guard, node.to_owned());
+    pub(super) fn track(&self, node: &str, guard: u32, shares: bool) -> TrackedWorker {
+        self.lock().insert(guard, WorkerProcess { node: node.to_owned(), shares });
         TrackedWorker { guard, processes: self.clone() }
     }
 
     /// Reads the memory of the largest worker of a node, in bytes.
     pub(super) fn largest(&self, node: &str) -> u64 {
-        let workers = self.lock().clone().into_iter();
-        let of_node = workers.filter(|(_, of)| of == node).map(|(guard, _)| guard);
-        of_node.map(|guard| krt_guard::usage_below(guard).memory).max().unwrap_or_default()
+        let usages = self.usages(|worker| worker.node == node).into_iter();
+        usages.map(|(_, usage)| usage.memory).max().unwrap_or_default()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<u32, String>> {
+    /// Reads the usage of some workers. The guard of a worker that was forked is below that of the process it was forked
+    /// from.
+    fn usages(&self, which: impl Fn(&WorkerProcess) -> bool) -> Vec<(Labels, Usage)> {
+        let workers = self.lock().clone();
+        let guards = workers.keys().copied().collect();
+        let read = |(worker, WorkerProcess { node, shares })| {
+            (Labels { node, worker }, krt_guard::usage_below(worker, &guards, shares))
+        };
+        workers.into_iter().filter(|(_, worker)| which(worker)).map(read).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u32, WorkerProcess>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -57,9 +74,7 @@ impl Drop for TrackedWorker {
 
 impl Collector for WorkerProcesses {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let workers = self.lock().clone();
-        let read = |(worker, node)| (Labels { node, worker }, krt_guard::usage_below(worker));
-        let workers: Vec<_> = workers.into_iter().map(read).collect();
+        let workers = self.usages(|_| true);
         if !workers.is_empty() {
             write(
                 &mut encoder,

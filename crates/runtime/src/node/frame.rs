@@ -103,6 +103,9 @@ pub struct Ready {
     /// Whether it knows streams.
     #[serde(default)]
     pub stream: bool,
+    /// Whether other workers can be forked from it.
+    #[serde(default)]
+    pub fork: bool,
 }
 
 /// A frame from a worker.

@@ -51,6 +51,9 @@ const PREFETCH: usize = 8;
 const TICK: Duration = Duration::from_millis(50);
 /// What to do about a worker that does not know batches.
 const NO_BATCHES: &str = "hint: use the SDK that comes with this krt, or remove `batch` from the node";
+/// What to do about a worker that cannot be forked.
+const NO_FORKS: &str =
+    "hint: use the SDK that comes with this krt, or remove `share` from the `replicas` of the node";
 /// What to do about a worker that does not know streams.
 const NO_STREAMS: &str =
     "hint: use the SDK that comes with this krt, or remove `stream` from the RPC that the node answers";
@@ -70,6 +73,16 @@ pub(super) struct Link {
     filled: Notify,
     /// Notified when the outbox has shrunk.
     shrunk: Notify,
+    role: Role,
+}
+
+/// What a worker is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// It gets deliveries.
+    Worker,
+    /// Workers are forked from it. It gets the samples of `warmup` only.
+    Template,
 }
 
 #[derive(Debug)]
@@ -104,7 +117,7 @@ pub(super) enum LinkEnd {
 pub(super) type Readiness = oneshot::Sender<frame::Ready>;
 
 impl Link {
-    pub(super) fn new(node: Arc<Node>, socket: OwnedWriteHalf) -> Self {
+    pub(super) fn new(node: Arc<Node>, socket: OwnedWriteHalf, role: Role) -> Self {
         let window = Window::new(usize::from(node.run.concurrency));
         let (batches, outbox) = (OpenBatches::default(), Outbox::default());
         let state = State {
@@ -124,6 +137,7 @@ impl Link {
             streams: OnceLock::new(),
             filled: Notify::new(),
             shrunk: Notify::new(),
+            role,
         }
     }
 
@@ -670,6 +684,9 @@ impl<'a> Inbox<'a> {
                 ready.sdk
             )));
         }
+        if self.link.role == Role::Template && !ready.fork {
+            return Err(LinkEnd::Broken(format!("its SDK ({}) does not know forks; {NO_FORKS}", ready.sdk)));
+        }
         let Some(known) = self.ready.take() else {
             return Err(unexpected("a second READY"));
         };
@@ -687,6 +704,10 @@ impl<'a> Inbox<'a> {
             return;
         }
         let Some((known, ready)) = self.warming.take() else { return };
+        if self.link.role == Role::Template {
+            let _ = known.send(ready);
+            return;
+        }
         let run = &self.link.node.run;
         // What is sent ahead would be in no batch, and is overtaken no more.
         let alone = run.replicas.max == 1 && run.concurrency == 1 && run.batch.is_none();

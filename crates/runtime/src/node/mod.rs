@@ -3,7 +3,7 @@
 //! - [`supervisor`]: starts, restarts and stops the workers of all nodes.
 //! - [`replica`]: keeps one worker up.
 //! - [`scaler`]: starts and ends workers, so that their number follows the load; [`scaling`]: decides on the number.
-//! - [`process`]: one process.
+//! - [`process`]: one process; [`template`]: one that workers are forked from.
 //! - [`recycle`]: when a worker is replaced by a new one.
 //! - [`warmup`]: samples that a worker handles before it gets messages.
 //! - [`link`]: the engine's end of the socket to one worker.
@@ -38,6 +38,7 @@ mod scaling;
 mod scripted;
 mod stream;
 mod supervisor;
+mod template;
 mod warmup;
 mod window;
 mod worker;

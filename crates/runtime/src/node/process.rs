@@ -13,11 +13,14 @@ use krt_model::{
 };
 use rustix::{
     net::sockopt::set_socket_send_buffer_size,
-    process::{Pid, Signal, kill_process_group},
+    process::{Pid, Signal, kill_process, kill_process_group},
 };
 use std::{
     fmt, io,
-    os::{fd::OwnedFd, unix::process::ExitStatusExt},
+    os::{
+        fd::{AsFd as _, BorrowedFd, OwnedFd},
+        unix::process::ExitStatusExt,
+    },
     path::PathBuf,
     process::{ExitStatus, Stdio},
     sync::{
@@ -30,7 +33,7 @@ use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader, Lines},
     net::{
         UnixStream,
-        unix::{OwnedReadHalf, OwnedWriteHalf},
+        unix::{OwnedReadHalf, OwnedWriteHalf, pipe},
     },
     process::{Child, Command},
 };
@@ -43,6 +46,13 @@ const MAX_LINE: u64 = 1 << 20;
 
 /// Bytes in transit in one direction of a worker's socket.
 const SOCKET_BUFFER: usize = 1 << 20;
+
+/// Makes the C library of a template ask for large pages, where the system has them on request: a fork copies a table of all
+/// pages, and with small ones that takes most of its time. The user's own settings win.
+const LARGE_PAGES: (&str, &str) = ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1");
+
+/// The variable with the descriptor of a template's socket for forks.
+const FORKS: &str = "KRT_FORKS";
 
 /// Makes a worker's C library keep the memory of large messages for the next one. Returning and reallocating
 /// it takes a third of the time of a 1 MiB message through a Python node. The user's own settings win.
@@ -141,6 +151,11 @@ impl Lifeline {
         self.read.as_raw_fd()
     }
 
+    /// Returns the limits that the guard of a fork enforces.
+    pub(super) fn spec_of_fork(&self, launch: &Launch, limits: Limits) -> Spec {
+        Spec { environment: Vec::new(), arguments: Vec::new(), ..self.spec(launch, limits, Vec::new()) }
+    }
+
     /// Returns what a guard must start.
     fn spec(&self, launch: &Launch, limits: Limits, variables: Vec<(String, String)>) -> Spec {
         let has_rights = launch.isolation.as_ref().is_none_or(|isolation| isolation.user.is_some());
@@ -155,6 +170,7 @@ impl Lifeline {
             // A worker that runs as the engine's user could change its own group.
             groups: self.groups.clone().filter(|_| has_rights),
             group: self.started.fetch_add(1, Ordering::Relaxed).to_string(),
+            forks: None,
         }
     }
 }
@@ -171,15 +187,52 @@ impl Drop for Lifeline {
 #[derive(Debug)]
 pub(super) struct Process {
     /// The guard's process, unless it is part of a test.
-    guard: Option<Child>,
+    guard: Option<GuardProcess>,
     messages: Lines<BufReader<OwnedReadHalf>>,
-    control: OwnedWriteHalf,
+    control: Arc<Control>,
     /// The worker's process id, unless the worker is isolated.
     worker: Option<Pid>,
     /// The worker's control group, if any.
     group: Option<(Groups, String)>,
     limits: Limits,
     end: Option<ProcessEnd>,
+    /// What it was forked from, which ends once this is dropped.
+    origin: Option<Arc<dyn fmt::Debug + Send + Sync>>,
+}
+
+/// The process of a guard.
+#[derive(Debug)]
+enum GuardProcess {
+    /// A child of this process.
+    Child(Child),
+    /// That of a worker which was forked: its parent is the guard of what it was forked from.
+    Forked {
+        pid: u32,
+        /// The worker's standard output and error, until they are taken.
+        outputs: Option<(pipe::Receiver, pipe::Receiver)>,
+    },
+}
+
+/// What a process prints.
+pub(super) type Output = Box<dyn AsyncRead + Send + Unpin>;
+
+/// The writing side of the socket to a guard. Once dropped, the guard kills everything.
+#[derive(Debug)]
+pub(super) struct Control(OwnedWriteHalf);
+
+impl Control {
+    /// Makes the guard kill everything.
+    pub(super) fn close(&self) {
+        // Fails if the guard has ended.
+        let stream: &UnixStream = self.0.as_ref();
+        let _ = rustix::net::shutdown(stream, rustix::net::Shutdown::Write);
+    }
+
+    /// Asks the guard not to kill another one below it when its program ends.
+    fn keep(&self, guard: u32) {
+        // Fails if the guard has ended, and what is below it, too.
+        let _ = self.0.try_write(&wire::keep(guard));
+    }
 }
 
 /// How a worker ended.
@@ -214,20 +267,58 @@ impl ProcessEnd {
 }
 
 impl Process {
-    /// Starts a worker. Returns the engine's end of its socket as well.
+    /// Starts a worker. Returns the engine's end of its socket as well. `forks`: the worker's end of the socket over which
+    /// it is asked for forks.
     pub(super) async fn start(
         launch: &Launch,
         limits: Limits,
         lifeline: &Lifeline,
+        forks: Option<OwnedFd>,
     ) -> io::Result<(Self, UnixStream)> {
         let (ours, theirs) = pair()?;
         let variables = [
             ("KRT_NODE_PROTOCOL", super::frame::PROTOCOL.to_string()),
             ("KRT_LIFELINE", lifeline.number().to_string()),
         ];
-        let variables = variables.map(|(name, value)| (name.to_owned(), value)).to_vec();
-        let spec = lifeline.spec(launch, limits, variables);
-        let process = Self::spawn(lifeline, &spec, theirs.into(), limits, launch.isolation.as_ref()).await?;
+        let (name, value) = LARGE_PAGES;
+        let is_set = launch.environment.iter().any(|(set, _)| set == name);
+        let large_pages = (forks.is_some() && !is_set).then(|| (name, value.to_owned()));
+        let variables = variables.into_iter().chain(large_pages);
+        let variables = variables.map(|(name, value)| (name.to_owned(), value)).collect();
+        let mut spec = lifeline.spec(launch, limits, variables);
+        spec.forks = forks.as_ref().map(|_| FORKS.to_owned());
+        let inputs = std::iter::once(OwnedFd::from(theirs)).chain(forks).collect();
+        let process = Self::spawn(lifeline, &spec, inputs, limits, launch.isolation.as_ref()).await?;
+        Ok((process, UnixStream::from_std(ours)?))
+    }
+
+    /// Forks a worker from another process: `requests` is the socket to that, `of_origin` the one to its guard. Returns the
+    /// engine's end of the worker's socket as well.
+    pub(super) async fn fork(
+        requests: &UnixStream,
+        of_origin: &Control,
+        origin: Arc<dyn fmt::Debug + Send + Sync>,
+        spec: &Spec,
+    ) -> io::Result<(Self, UnixStream)> {
+        let (ours, theirs) = pair()?;
+        let (control, guards) = std::os::unix::net::UnixStream::pair()?;
+        let (stdout, of_stdout) = io::pipe()?;
+        let (stderr, of_stderr) = io::pipe()?;
+        let program = std::fs::File::open(krt_guard::program()?)?;
+        let descriptors =
+            [theirs.as_fd(), guards.as_fd(), of_stdout.as_fd(), of_stderr.as_fd(), program.as_fd()];
+        wire::send_descriptors(requests, &descriptors)?;
+        // The end of the guard is the end of these.
+        drop((theirs, guards, of_stdout, of_stderr));
+        let receiver = |output: io::PipeReader| pipe::Receiver::from_owned_fd(output.into());
+        let outputs = Some((receiver(stdout)?, receiver(stderr)?));
+        let limits = Limits { memory: spec.memory.map(Memory), ..Limits::default() };
+        let guard = Some(GuardProcess::Forked { pid: 0, outputs });
+        let mut process = Self::begin(control, guard, spec, limits, None).await?;
+        process.origin = Some(origin);
+        if let Some(guard) = process.guard() {
+            of_origin.keep(guard);
+        }
         Ok((process, UnixStream::from_std(ours)?))
     }
 
@@ -240,28 +331,46 @@ impl Process {
     ) -> io::Result<Self> {
         let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         let spec = lifeline.spec(launch, limits, variables);
-        Self::spawn(lifeline, &spec, lifeline.share()?, limits, launch.isolation.as_ref()).await
+        Self::spawn(lifeline, &spec, vec![lifeline.share()?], limits, launch.isolation.as_ref()).await
     }
 
     async fn spawn(
         lifeline: &Lifeline,
         spec: &Spec,
-        input: OwnedFd,
+        inputs: Vec<OwnedFd>,
         limits: Limits,
         isolation: Option<&Isolation>,
     ) -> io::Result<Self> {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
         let guard = lifeline.guards.start(theirs.into(), isolation)?;
-        wire::send_input(&ours, input)?;
+        let descriptors: Vec<BorrowedFd<'_>> = inputs.iter().map(|input| input.as_fd()).collect();
+        wire::send_descriptors(&ours, &descriptors)?;
+        drop(inputs);
+        Self::begin(ours, guard.map(GuardProcess::Child), spec, limits, isolation).await
+    }
+
+    /// Sends a guard what it needs, and waits until its program has started.
+    async fn begin(
+        ours: std::os::unix::net::UnixStream,
+        guard: Option<GuardProcess>,
+        spec: &Spec,
+        limits: Limits,
+        isolation: Option<&Isolation>,
+    ) -> io::Result<Self> {
         ours.set_nonblocking(true)?;
         let (messages, mut control) = UnixStream::from_std(ours)?.into_split();
         let messages = BufReader::new(messages).lines();
         let sent = control.write_all(&spec.encode()?).await;
         let group = spec.groups.clone().map(|groups| (groups, spec.group.clone()));
-        let mut process = Self { guard, messages, control, worker: None, group, limits, end: None };
+        let control = Arc::new(Control(control));
+        let mut process =
+            Self { guard, messages, control, worker: None, group, limits, end: None, origin: None };
         match process.recv().await {
-            Some(GuardMessage::Started { pid }) => {
+            Some(GuardMessage::Started { pid, guard }) => {
                 process.worker = Pid::from_raw(pid).filter(|_| isolation.is_none());
+                if let Some(GuardProcess::Forked { pid, .. }) = &mut process.guard {
+                    *pid = guard;
+                }
             }
             Some(GuardMessage::Failed { errno: Some(errno), .. }) => {
                 return Err(io::Error::from_raw_os_error(errno));
@@ -281,15 +390,35 @@ impl Process {
 
     /// Returns the id of the guard's process.
     pub(super) fn guard(&self) -> Option<u32> {
-        self.guard.as_ref().and_then(Child::id)
+        match self.guard.as_ref()? {
+            GuardProcess::Child(child) => child.id(),
+            GuardProcess::Forked { pid, .. } => Some(*pid),
+        }
+    }
+
+    /// Returns the writing side of the socket to the guard.
+    pub(super) fn control(&self) -> Arc<Control> {
+        Arc::clone(&self.control)
+    }
+
+    /// Whether it shares memory with other workers.
+    pub(super) fn shares(&self) -> bool {
+        self.origin.is_some()
     }
 
     /// Takes the process's standard output and error.
-    pub(super) fn take_outputs(
-        &mut self,
-    ) -> (Option<tokio::process::ChildStdout>, Option<tokio::process::ChildStderr>) {
-        let Some(guard) = &mut self.guard else { return (None, None) };
-        (guard.stdout.take(), guard.stderr.take())
+    pub(super) fn take_outputs(&mut self) -> (Option<Output>, Option<Output>) {
+        fn boxed(output: Option<impl AsyncRead + Send + Unpin + 'static>) -> Option<Output> {
+            output.map(|output| Box::new(output) as Output)
+        }
+        match &mut self.guard {
+            Some(GuardProcess::Child(child)) => (boxed(child.stdout.take()), boxed(child.stderr.take())),
+            Some(GuardProcess::Forked { outputs, .. }) => {
+                let (stdout, stderr) = outputs.take().unzip();
+                (boxed(stdout), boxed(stderr))
+            }
+            None => (None, None),
+        }
     }
 
     /// Waits for the process to end, and for the guard to kill its descendants.
@@ -326,11 +455,11 @@ impl Process {
     /// Makes the guard kill everything, and waits for the process.
     pub(super) async fn kill(&mut self) -> ProcessEnd {
         // The guard reads end of file.
-        let _ = self.control.shutdown().await;
+        self.control.close();
         let ended = tokio::time::timeout(GUARD_TIMEOUT, self.ended()).await;
         if ended.is_err() {
             // A signal may have stopped the guard.
-            let _ = self.guard.as_mut().map(Child::start_kill);
+            self.kill_guard();
         }
         match ended {
             Ok(end) => end,
@@ -338,10 +467,22 @@ impl Process {
         }
     }
 
+    fn kill_guard(&mut self) {
+        // Fails if the guard has ended.
+        match &mut self.guard {
+            Some(GuardProcess::Child(child)) => drop(child.start_kill()),
+            Some(GuardProcess::Forked { pid, .. }) => {
+                let pid = i32::try_from(*pid).ok().and_then(Pid::from_raw);
+                let _ = pid.map(|pid| kill_process(pid, Signal::KILL));
+            }
+            None => {}
+        }
+    }
+
     /// Sends SIGTERM to the worker's group, through the guard.
     pub(super) fn terminate(&self) {
         // Fails if the guard has ended.
-        let _ = self.control.try_write(&[wire::TERMINATE]);
+        let _ = self.control.0.try_write(&[wire::TERMINATE]);
     }
 
     /// Kills what can be found without the guard: the worker's control group, or its process group.

@@ -4,6 +4,7 @@ use super::{
     Launch, Lifeline, Node,
     backoff::Backoff,
     recycle::{Allowance, RecycleReason},
+    template::Forks,
     worker::{ReplicaId, StartFailure, Worker, WorkerExit},
 };
 use krt_model::hint;
@@ -21,13 +22,18 @@ pub(super) struct ReplicaContext {
     pub(super) launch: Arc<Launch>,
     pub(super) slot: ReplicaId,
     pub(super) lifeline: Arc<Lifeline>,
+    /// What its worker is forked from, if it is.
+    pub(super) forks: Option<Arc<Forks>>,
 }
 
 impl ReplicaContext {
     /// Starts a worker and waits until it is ready.
     pub(super) async fn fill(&self) -> Result<Worker, StartFailure> {
-        let Self { node, launch, slot, lifeline } = self;
-        report_if_slow(node, Worker::start(node, launch, *slot, lifeline)).await
+        let Self { node, launch, slot, lifeline, forks } = self;
+        match forks {
+            Some(forks) => report_if_slow(node, forks.start_worker()).await,
+            None => report_if_slow(node, Worker::start(node, launch, *slot, lifeline)).await,
+        }
     }
 }
 

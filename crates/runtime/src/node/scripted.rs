@@ -377,16 +377,16 @@ impl Scripts {
         let (number, input) = {
             let mut starts = self.0.starts.lock().unwrap();
             starts.push(Instant::now());
-            (starts.len() - 1, control.async_io(Interest::READABLE, || wire::receive_input(&control)))
+            (starts.len() - 1, control.async_io(Interest::READABLE, || wire::receive_descriptors(&control)))
         };
-        let input = std::os::unix::net::UnixStream::from(input.await?);
+        let input = std::os::unix::net::UnixStream::from(input.await?.remove(0));
         input.set_nonblocking(true)?;
         let (mut orders, mut reports) = control.into_split();
         let size = orders.read_u32_le().await?;
         let mut spec = vec![0; usize::try_from(size).unwrap()];
         orders.read_exact(&mut spec).await?;
         // No process id: the engine must never signal it.
-        report(&mut reports, &GuardMessage::Started { pid: 0 }).await?;
+        report(&mut reports, &GuardMessage::Started { pid: 0, guard: 0 }).await?;
         let (term, terms) = mpsc::unbounded_channel();
         let peer = Peer::new(UnixStream::from_std(input)?);
         let mut script = (self.0.script)(Actor { number, peer, terms });

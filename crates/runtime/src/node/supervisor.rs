@@ -4,6 +4,7 @@ use super::{
     Launch, Lifeline, Node, NodeGpus,
     replica::{Replica, ReplicaContext},
     scaler::Scaler,
+    template::Forks,
     worker::{ReplicaId, StartFailure, Worker},
 };
 use crate::gpus::{Gpus, Request, Reservation, TooFew};
@@ -35,6 +36,8 @@ struct NodeTasks {
     node: usize,
     restart: watch::Sender<()>,
     tasks: Vec<JoinHandle<()>>,
+    /// What its workers are forked from, if they are.
+    forks: Option<Arc<Forks>>,
 }
 
 /// The workers of a node before they are kept up.
@@ -101,9 +104,10 @@ impl Nodes {
         let mut starting = JoinSet::new();
         let mut starts: Vec<NodeStart> = Vec::new();
         for (index, ((node, _), launches)) in nodes.iter().zip(launches).enumerate() {
+            let forks = launches.first().and_then(|(_, launch)| Forks::of(node, launch, lifeline));
             let place = |(slot, launch)| {
-                let node = Arc::clone(node);
-                ReplicaContext { node, launch, slot, lifeline: Arc::clone(lifeline) }
+                let (node, lifeline, forks) = (Arc::clone(node), Arc::clone(lifeline), forks.clone());
+                ReplicaContext { node, launch, slot, lifeline, forks }
             };
             let places: Vec<_> = launches.into_iter().map(place).collect();
             for (number, place) in places.iter().take(first(node, places.len())).cloned().enumerate() {
@@ -142,6 +146,7 @@ impl Nodes {
     /// fail.
     pub fn restart(&self, node: usize) {
         for tasks in self.nodes.iter().filter(|tasks| tasks.node == node) {
+            tasks.forks.iter().for_each(|forks| forks.renew());
             tasks.restart.send_replace(());
         }
     }
@@ -150,10 +155,15 @@ impl Nodes {
     pub async fn stop(self) {
         self.stop.cancel();
         let deadline = Instant::now() + STOP_TIMEOUT;
-        for mut task in self.nodes.into_iter().flat_map(|node| node.tasks) {
-            if tokio::time::timeout_at(deadline, &mut task).await.is_err() {
-                task.abort();
-                let _ = task.await;
+        for NodeTasks { tasks, forks, .. } in self.nodes {
+            for mut task in tasks {
+                if tokio::time::timeout_at(deadline, &mut task).await.is_err() {
+                    task.abort();
+                    let _ = task.await;
+                }
+            }
+            if let Some(forks) = forks {
+                forks.end().await;
             }
         }
     }
@@ -162,11 +172,11 @@ impl Nodes {
 impl NodeTasks {
     fn spawn(start: NodeStart, stop: &CancellationToken, spare: &Arc<Semaphore>) -> Option<Self> {
         let NodeStart { places, mut ready } = start;
-        let node = Arc::clone(&places.first()?.node);
+        let ReplicaContext { node, forks, .. } = places.first()?.clone();
         let (restart, restarts) = watch::channel(());
         ready.sort_by_key(|(number, _)| *number);
         node.queue().set_wanted(ready.len());
-        let tasks = if node.run.replicas.follow() {
+        let mut tasks = if node.run.replicas.follow() {
             let workers = ready.into_iter().map(|(_, worker)| worker).collect();
             let scaler = Scaler::new(places, workers, restarts, stop.clone(), Arc::clone(spare));
             vec![tokio::spawn(node.logs.around(scaler.run()))]
@@ -178,7 +188,10 @@ impl NodeTasks {
             };
             ready.into_iter().zip(places).map(keep_up).collect()
         };
-        Some(Self { node: node.index, restart, tasks })
+        if let Some(forks) = &forks {
+            tasks.push(tokio::spawn(node.logs.around(Arc::clone(forks).keep_up(stop.clone()))));
+        }
+        Some(Self { node: node.index, restart, tasks, forks })
     }
 }
 

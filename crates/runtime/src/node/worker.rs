@@ -2,10 +2,10 @@
 
 use super::{
     Launch, Lifeline, Node, frame,
-    link::{Link, LinkEnd},
+    link::{Link, LinkEnd, Role},
     older::{self, OlderLink},
     output::{self, LineContext, Lines},
-    process::{Process, ProcessEnd},
+    process::{Control, Process, ProcessEnd},
     recycle::Gauge,
     warmup::{self, Warmup},
 };
@@ -13,10 +13,12 @@ use crate::{flow::StageIndex, gpus::TooFew, metrics::TrackedWorker};
 use krt_model::hint;
 use std::{
     io,
+    os::fd::OwnedFd,
     sync::Arc,
     time::{Duration, Instant},
 };
 use tokio::{
+    net::UnixStream,
     sync::{oneshot, watch},
     task::{JoinHandle, JoinSet},
 };
@@ -157,6 +159,21 @@ pub(super) enum StartFailure {
         /// The error text.
         message: String,
     },
+    /// Workers cannot be forked from the one that is ready.
+    #[error("its workers cannot be forked: {reason}")]
+    Unforkable {
+        /// The reason, and what to do about it.
+        reason: String,
+    },
+    /// A worker could not be forked.
+    #[error("it cannot be forked")]
+    Fork(#[source] io::Error),
+    /// What it is forked from did not start.
+    #[error("{message}")]
+    Template {
+        /// The error text.
+        message: String,
+    },
     /// The process ended before it was ready.
     #[error("its process ended before it was ready: {how}")]
     Ended {
@@ -177,35 +194,77 @@ impl Worker {
             (Some(older), ReplicaId::At(place)) => {
                 let (due, when) = watch::channel(None);
                 let (link, guard, task) = older::start(node, launch, older, place, lifeline, when).await?;
-                Ok(Self::new(node, Channel::Older(link), guard, due, task))
+                Ok(Self::new(node, Channel::Older(link), guard, false, due, task))
             }
-            _ => Self::start_linked(node, launch, lifeline).await,
+            _ => {
+                let begun = Instant::now();
+                let warmup = Warmup::load(node).await?;
+                let (process, socket) = Self::spawn(node, launch, lifeline, None).await?;
+                Self::attach(node, Role::Worker, warmup, process, socket, begun).await
+            }
         }
     }
 
-    async fn start_linked(
+    /// Waits until a process that was forked is ready. What it was forked from has handled the samples.
+    pub(super) async fn start_forked(
+        node: &Arc<Node>,
+        (process, socket): (Process, UnixStream),
+        begun: Instant,
+    ) -> Result<Self, StartFailure> {
+        Self::attach(node, Role::Worker, Warmup::default(), process, socket, begun).await
+    }
+
+    /// Starts what workers are forked from, with its end of the socket over which it is asked for them. Waits until it has
+    /// handled the samples of `warmup`. Returns the writing side of the socket to its guard, too.
+    pub(super) async fn start_template(
         node: &Arc<Node>,
         launch: &Launch,
         lifeline: &Lifeline,
-    ) -> Result<Self, StartFailure> {
+        forks: OwnedFd,
+    ) -> Result<(Self, Arc<Control>), StartFailure> {
         let begun = Instant::now();
         let warmup = Warmup::load(node).await?;
-        let (mut process, socket) =
-            Process::start(launch, node.run.limits, lifeline).await.map_err(|source| {
-                StartFailure::Spawn { program: launch.program.display().to_string(), source }
-            })?;
+        let (process, socket) = Self::spawn(node, launch, lifeline, Some(forks)).await?;
+        let control = process.control();
+        let worker = Self::attach(node, Role::Template, warmup, process, socket, begun).await?;
+        worker.link.stop();
+        Ok((worker, control))
+    }
+
+    async fn spawn(
+        node: &Node,
+        launch: &Launch,
+        lifeline: &Lifeline,
+        forks: Option<OwnedFd>,
+    ) -> Result<(Process, UnixStream), StartFailure> {
+        Process::start(launch, node.run.limits, lifeline, forks)
+            .await
+            .map_err(|source| StartFailure::Spawn { program: launch.program.display().to_string(), source })
+    }
+
+    /// Speaks with a process until it is ready.
+    async fn attach(
+        node: &Arc<Node>,
+        role: Role,
+        warmup: Warmup,
+        mut process: Process,
+        socket: UnixStream,
+        begun: Instant,
+    ) -> Result<Self, StartFailure> {
         let (read, write) = socket.into_split();
-        let link = Arc::new(Link::new(Arc::clone(node), write));
+        let link = Arc::new(Link::new(Arc::clone(node), write, role));
         link.warm_up(warmup);
         link.greet();
 
         let (outputs, guard) = (read_outputs(node, &link, &mut process), process.guard());
+        let shares = process.shares() || role == Role::Template;
         let (ready, known) = oneshot::channel();
         let (broken, message) = oneshot::channel();
         let (due, when) = watch::channel(None);
-        let life = Lifecycle { node: Arc::clone(node), link: Arc::clone(&link), process, outputs, due: when };
+        let (node_of_life, link_of_life) = (Arc::clone(node), Arc::clone(&link));
+        let life = Lifecycle { node: node_of_life, link: link_of_life, role, process, outputs, due: when };
         let task = tokio::spawn(node.logs.around(life.run(read, ready, broken)));
-        let mut worker = Self::new(node, Channel::Link(link), guard, due, task);
+        let mut worker = Self::new(node, Channel::Link(link), guard, shares, due, task);
         match known.await {
             Ok(frame::Ready { sdk, language, .. }) => {
                 let elapsed = begun.elapsed().as_millis();
@@ -229,10 +288,11 @@ impl Worker {
         node: &Node,
         link: Channel,
         guard: Option<u32>,
+        shares: bool,
         due: watch::Sender<Option<tokio::time::Instant>>,
         task: JoinHandle<WorkerExit>,
     ) -> Self {
-        let tracked = guard.map(|guard| node.flow.metrics().track_worker(node.index, guard));
+        let tracked = guard.map(|guard| node.flow.metrics().track_worker(node.index, guard, shares));
         Self { link, guard, due, task, _tracked: tracked }
     }
 
@@ -297,6 +357,7 @@ fn read_outputs(node: &Arc<Node>, link: &Arc<Link>, process: &mut Process) -> Jo
 struct Lifecycle {
     node: Arc<Node>,
     link: Arc<Link>,
+    role: Role,
     process: Process,
     outputs: JoinSet<()>,
     due: watch::Receiver<Option<tokio::time::Instant>>,
@@ -331,7 +392,11 @@ impl Lifecycle {
         if matches!(ended, LinkEnd::Overdue) {
             self.terminate().await;
         }
-        let end = self.process.kill().await;
+        let end = match (self.role, &ended) {
+            // Workers that were forked from it go on.
+            (Role::Template, LinkEnd::Closed) => self.process.ended().await,
+            _ => self.process.kill().await,
+        };
         if self.node.gpu.is_some() {
             self.read_outputs().await;
         }
@@ -347,7 +412,9 @@ impl Lifecycle {
             }
             LinkEnd::Stuck => ProcessEnd::of("it kept working on a cancelled request"),
         };
-        self.link.abandon(&end);
+        if self.role == Role::Worker {
+            self.link.abandon(&end);
+        }
         self.read_outputs().await;
         if let LinkEnd::Broken(message) = ended {
             let _ = broken.send(message);

@@ -142,6 +142,11 @@ class Link:
         finally:
             self._writing = False
 
+    def renew(self, sock: socket.socket) -> None:
+        """Writes to another socket: that of a worker which was forked."""
+        self._socket, self._fd = sock, sock.fileno()
+        self.gone = self.forked = False
+
     def _forsake(self) -> None:
         self.gone = self.forked = True
         self._lock = RLock()
@@ -192,6 +197,10 @@ class Calls:
         body = b'{"delivery":%d,%b}' % (current_id(), fields)
         self._link.send(_protocol.frame(kind, number, body))
         return await call.future
+
+    def is_waiting(self) -> bool:
+        """Whether a call has no reply yet."""
+        return bool(self._waiting)
 
     def on_document(self, number: int, body: bytes) -> None:
         """Keeps one document of a FIND."""

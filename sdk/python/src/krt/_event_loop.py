@@ -16,6 +16,7 @@ import logging
 import math
 import select
 import selectors
+import signal
 import sys
 import types
 import warnings
@@ -216,6 +217,48 @@ def renew() -> None:
     """Gives the main thread a new loop for user code after its first one moved."""
     with _quietly():
         asyncio.set_event_loop(asyncio.new_event_loop())
+
+
+def of_this_thread() -> asyncio.AbstractEventLoop | None:
+    """Returns the loop that is set for this thread."""
+    with _quietly():
+        return _current()
+
+
+def obstacle(loop: asyncio.AbstractEventLoop) -> str | None:
+    """Returns why a forked process could not go on with a loop that does not run."""
+    private: Any = loop
+    if not isinstance(loop, asyncio.SelectorEventLoop) or not hasattr(loop, "_make_self_pipe"):
+        return (
+            f"its event loop, a `{type(loop).__module__}.{type(loop).__name__}`, cannot be forked"
+        )
+    if len(private._selector.get_map()) > 1:
+        return (
+            "a connection or a process is open in its event loop, and two workers cannot share it"
+        )
+    return None
+
+
+def separate(loop: asyncio.AbstractEventLoop) -> None:
+    """Separates a loop from the one of the process that this one was forked from.
+
+    Both share the kernel's list of what the loop waits for, and the sockets that wake it.
+    """
+    private: Any = loop
+    private._selector.close()
+    private._selector = type(private._selector)()
+    for end in (private._ssock, private._csock):
+        end.close()
+    private._internal_fds -= 1
+    private._make_self_pipe()
+    if private._signal_handlers:
+        signal.set_wakeup_fd(private._csock.fileno())
+
+
+def set_for_this_thread(loop: asyncio.AbstractEventLoop) -> None:
+    """Sets the loop of this thread."""
+    with _quietly():
+        asyncio.set_event_loop(loop)
 
 
 def _current() -> asyncio.AbstractEventLoop | None:

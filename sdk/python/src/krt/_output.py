@@ -108,9 +108,11 @@ class Streams:
     def __init__(self, link: Link) -> None:
         self.begun: Begun = {}
         """The unfinished lines."""
-        real = {file for file in map(_file_of, (1, 2)) if file is not None}
+        self._real: set[File] = set()
+        """The files behind the descriptors, as the engine made them."""
+        self.look()
         self._lines = {
-            descriptor: Lines(link, descriptor, self.begun, real) for descriptor in (1, 2)
+            descriptor: Lines(link, descriptor, self.begun, self._real) for descriptor in (1, 2)
         }
         # They stay alive if user code replaces them and wraps the streams below.
         self._stdout, self._stderr = (
@@ -123,6 +125,11 @@ class Streams:
             )
             for lines in self._lines.values()
         )
+
+    def look(self) -> None:
+        """Finds the files behind the descriptors: others in a worker that was forked."""
+        self._real.clear()
+        self._real.update(file for file in map(_file_of, (1, 2)) if file is not None)
 
     def install(self) -> None:
         """Replaces the real streams in every place that user code may read them from."""

@@ -45,10 +45,20 @@ def install_signals() -> None:
         ignored = signal.getsignal(number) is signal.SIG_IGN
         if ignored and number.name not in _IGNORED_BY_PYTHON:
             signal.signal(number, signal.SIG_DFL)
+    ignore_sigint()
+    os.register_at_fork(after_in_child=_restore_sigint)
+
+
+def ignore_sigint() -> None:
+    """Makes SIGINT do nothing in this process."""
     signal.signal(signal.SIGINT, _do_nothing)
     # Native system calls resume after the signal.
     signal.siginterrupt(signal.SIGINT, False)
-    os.register_at_fork(after_in_child=_restore_sigint)
+
+
+def ignores_sigint() -> bool:
+    """Whether SIGINT does nothing: user code has not installed another handler."""
+    return signal.getsignal(signal.SIGINT) is _do_nothing
 
 
 def _do_nothing(number: int, frame: FrameType | None) -> None:
@@ -57,30 +67,40 @@ def _do_nothing(number: int, frame: FrameType | None) -> None:
 
 def _restore_sigint() -> None:
     """Gives a forked child Python's own handler, unless user code installed another."""
-    if signal.getsignal(signal.SIGINT) is _do_nothing:
+    if ignores_sigint():
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def hold_lifeline(descriptor: int) -> None:
-    """Watches the read end of the engine's pipe until the process ends."""
-    os.set_inheritable(descriptor, False)
-    if sys.platform == "linux" and _ask_kernel(descriptor):
-        if _hung_up(descriptor):
-            _end_group()
-        return
-    _watch_lifeline(descriptor)
+class Lifeline:
+    """The read end of a pipe of the engine's, whose end means that the engine is gone."""
 
+    def __init__(self, descriptor: int) -> None:
+        os.set_inheritable(descriptor, False)
+        self._descriptor = descriptor
+        self._own: int | None = None
+        """Another description of it, whose signal goes to this process group."""
 
-def _ask_kernel(descriptor: int) -> bool:
-    """Makes the kernel kill the group: needs no thread, works while user code holds the GIL."""
-    try:
-        own = os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        fcntl.fcntl(own, fcntl.F_SETOWN, -os.getpgrp())
-        fcntl.fcntl(own, getattr(fcntl, "F_SETSIG", 10), signal.SIGKILL)
-        fcntl.fcntl(own, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
-    except OSError:
-        return False
-    return True
+    def hold(self) -> None:
+        """Watches it until the process ends. A forked worker, with its own group, does so, too."""
+        if sys.platform == "linux" and self._ask_kernel():
+            if _hung_up(self._descriptor):
+                _end_group()
+            return
+        _watch_lifeline(self._descriptor)
+
+    def _ask_kernel(self) -> bool:
+        """Makes the kernel kill the group: needs no thread, works while user code holds the GIL."""
+        if self._own is not None:
+            os.close(self._own)
+        path, flags = f"/proc/self/fd/{self._descriptor}", os.O_RDONLY | os.O_NONBLOCK
+        try:
+            self._own = own = os.open(path, flags | os.O_CLOEXEC)
+            fcntl.fcntl(own, fcntl.F_SETOWN, -os.getpgrp())
+            fcntl.fcntl(own, getattr(fcntl, "F_SETSIG", 10), signal.SIGKILL)
+            fcntl.fcntl(own, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
+        except OSError:
+            return False
+        return True
 
 
 def _hung_up(descriptor: int) -> bool:

@@ -9,7 +9,7 @@ import inspect
 import os
 import socket
 import sys
-from typing import Any, Callable, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, NoReturn
 
 from . import __version__, _event_loop, _pb2, _process, _protocol, _user_code
 from ._batch_worker import BatchWorker
@@ -23,6 +23,9 @@ from ._protocol import Hello, ProtocolError, Reader
 from ._streams import sending
 from ._threads import MainThread, Pool
 from ._worker import Worker
+
+if TYPE_CHECKING:
+    from ._template import Template
 
 Init = Callable[[Context], Any]
 Function = Callable[[Context, Any], Any]
@@ -46,6 +49,8 @@ class Begun(NamedTuple):
 
 _PROTOCOL_VARIABLE = "KRT_NODE_PROTOCOL"
 _LIFELINE_VARIABLE = "KRT_LIFELINE"
+_FORKS_VARIABLE = "KRT_FORKS"
+"""Names the descriptor of requests for forks."""
 _MODULES_VARIABLE = "KRT_MODULES"
 """Names the folder of the `*_pb2` modules that the engine made."""
 _STDERR = 2
@@ -60,15 +65,27 @@ def main() -> NoReturn:
         sys.exit(_process.USAGE)
     _process.install_signals()
     faulthandler.enable(file=_STDERR)
-    lifeline = os.environ.pop(_LIFELINE_VARIABLE, None)
+    number = os.environ.pop(_LIFELINE_VARIABLE, None)
+    lifeline = None if number is None else _process.Lifeline(int(number))
     if lifeline is not None:
-        _process.hold_lifeline(int(lifeline))
+        lifeline.hold()
+    template = _take_template(lifeline)
     sock = _take_stdin()
     reader = Reader(sock)
     hello = _read_hello(reader)
     link = Link(sock, hello.max_frame)
-    _run(Wires(sock, reader, link, Streams(link), Calls(link)), hello)
+    _run(Wires(sock, reader, link, Streams(link), Calls(link)), hello, template)
     sys.exit(0)
+
+
+def _take_template(lifeline: _process.Lifeline | None) -> Template | None:
+    """Takes over the socket for forks, if other workers are to be forked from this one."""
+    descriptor = os.environ.pop(_FORKS_VARIABLE, None)
+    if descriptor is None:
+        return None
+    from ._template import Template
+
+    return Template(int(descriptor), lifeline)
 
 
 def _take_stdin() -> socket.socket:
@@ -99,7 +116,7 @@ def _read_hello(reader: Reader) -> Hello:
         _process.leave_for_violation(str(violation))
 
 
-def _run(wires: Wires, hello: Hello) -> None:
+def _run(wires: Wires, hello: Hello, template: Template | None) -> None:
     if hello.protocol != _protocol.PROTOCOL:
         _break(
             wires,
@@ -117,6 +134,8 @@ def _run(wires: Wires, hello: Hello) -> None:
         begun = loop.run_until_complete(_begin(wires, hello, node, farewell))
         if begun is not None:
             _serve(wires, node, begun, moves)
+        if begun is not None and template is not None and not wires.link.gone:
+            _serve_forked(wires, node, begun, moves, template, farewell)
     finally:
         farewell.begin()
         _close(loop)
@@ -165,24 +184,32 @@ def _require_protobuf() -> None:
 async def _begin(wires: Wires, hello: Hello, node: Node, farewell: Farewell) -> Begun | None:
     """Runs `init`; returns `None` if the worker must not serve."""
     loop = asyncio.get_running_loop()
-    worker = (BatchWorker if hello.batch else Worker)(wires, hello, loop, farewell)
+    worker = await _make_worker(wires, hello, farewell)
     if node.init is not None and not await _initialise(wires, worker, node.context, node.init):
         return None
     return Begun(loop, worker, contextvars.copy_context())
 
 
-def _serve(wires: Wires, node: Node, begun: Begun, moves: bool) -> None:
+def _serve(
+    wires: Wires,
+    node: Node,
+    begun: Begun,
+    moves: bool,
+    of_main_thread: asyncio.AbstractEventLoop | None = None,
+) -> None:
     """Handles deliveries until the last one.
 
-    The handler sees the context variables that `init` set.
+    The handler sees the context variables that `init` set. `of_main_thread` is the loop of user
+    code if the worker's own one moves; without it there is a new one.
     """
     loop, worker, variables = begun
     function = node.handler
     wires.link.send(_protocol.frame(_protocol.READY, 0, _protocol.json_body(_introduction())))
     if not moves:
-        stoppable = _user_code.is_async(function)
-        handler = sending(function) if stoppable else Pool().handler(function)
+        stoppable, pool = _user_code.is_async(function), Pool()
+        handler = sending(function) if stoppable else pool.handler(function)
         variables.run(loop.run_until_complete, worker.serve(node.context, handler, stoppable))
+        pool.end()
         return
     main_thread = MainThread()
     deliveries = worker.serve(node.context, main_thread.handler(function), False)
@@ -192,9 +219,46 @@ def _serve(wires: Wires, node: Node, begun: Begun, moves: bool) -> None:
         variables.run(loop.run_until_complete, deliveries)
 
     # For calls of `asyncio.run`, and of `run_until_complete` on the thread's loop, in user code.
-    _event_loop.renew()
+    if of_main_thread is None:
+        _event_loop.renew()
+    else:
+        _event_loop.set_for_this_thread(of_main_thread)
     main_thread.lend(work, stop=lambda: loop.call_soon_threadsafe(worker.stop))
     wires.link.attach(loop)
+
+
+def _serve_forked(
+    wires: Wires,
+    node: Node,
+    begun: Begun,
+    moves: bool,
+    template: Template,
+    farewell: Farewell,
+) -> None:
+    """Forks workers. In each of them, handles deliveries until the last one."""
+    loop, worker, variables = begun
+    worker.close()
+    wires.streams.finish(None)
+    wires.link.flush()
+    other = _event_loop.of_this_thread()
+    if other is loop:
+        other = None
+    loops = [loop] if other is None else [loop, other]
+    sock = template.fork_workers(wires, loops)
+    wires.link.renew(sock)
+    wires.streams.look()
+    reader = Reader(sock)
+    wires = wires._replace(socket=sock, reader=reader)
+    hello = _read_hello(reader)
+    _event_loop.set_for_this_thread(loop)
+    wires.link.attach(loop)
+    worker = variables.run(loop.run_until_complete, _make_worker(wires, hello, farewell))
+    _serve(wires, node, Begun(loop, worker, variables), moves, other)
+
+
+async def _make_worker(wires: Wires, hello: Hello, farewell: Farewell) -> Worker:
+    kind = BatchWorker if hello.batch else Worker
+    return kind(wires, hello, asyncio.get_running_loop(), farewell)
 
 
 async def _initialise(wires: Wires, worker: Worker, context: Context, init: Init) -> bool:
@@ -221,6 +285,7 @@ def _introduction() -> dict[str, Any]:
         "pid": os.getpid(),
         "batch": True,
         "stream": True,
+        "fork": sys.platform == "linux",
     }
 
 

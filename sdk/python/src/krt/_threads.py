@@ -60,6 +60,12 @@ class Pool:
 
         return handler
 
+    def end(self) -> None:
+        """Ends the threads that wait for calls."""
+        for _ in range(self._threads):
+            # Ends a thread without a message.
+            self._calls.put(sys.exit)
+
     def _work(self) -> None:
         while True:
             self._calls.get()()

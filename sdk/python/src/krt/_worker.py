@@ -285,6 +285,10 @@ class Worker:
         self._farewell.begin()
         self.stop()
 
+    def close(self) -> None:
+        """Reads no more frames."""
+        self._wait.close()
+
     def stop(self) -> None:
         """Starts no new delivery."""
         self.stopping = True

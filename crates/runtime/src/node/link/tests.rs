@@ -33,7 +33,7 @@ impl Linked {
     fn on(stage: Stage) -> Self {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let (read, write) = ours.into_split();
-        let link = Arc::new(Link::new(Arc::clone(&stage.node), write));
+        let link = Arc::new(Link::new(Arc::clone(&stage.node), write, Role::Worker));
         link.greet();
         let (ready, known) = oneshot::channel();
         let running = Arc::clone(&link);
