@@ -19,14 +19,13 @@ USER = 65532
 DATA = "/var/lib/krt"
 PACKAGE = "/package"
 CERTIFICATES = "etc/ssl/certs/ca-certificates.crt"
-# A container is called from outside: the loopback's default addresses would answer nobody.
+# A container is called from outside: an address of the loopback would answer nobody.
 VARIABLES = {
     "PATH": "/usr/bin",
     "HOME": DATA,
     "SSL_CERT_FILE": f"/{CERTIFICATES}",
     "KRT_DATA": DATA,
     "KRT_LISTEN": "0.0.0.0:9000",
-    "KRT_DASHBOARD": "0.0.0.0:9001",
 }
 
 
@@ -98,7 +97,7 @@ def layout(
                 "created": created,
                 "config": {
                     "Entrypoint": ["/usr/bin/krt"],
-                    "Cmd": ["serve"],
+                    "Cmd": ["serve", "--dashboard", "0.0.0.0:9001"],
                     "User": f"{USER}:{USER}",
                     "WorkingDir": PACKAGE,
                     "Env": [f"{name}={value}" for name, value in VARIABLES.items()],
