@@ -15,6 +15,8 @@ ZIG := 0.17.0
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 # The platform that `make wheel` builds for.
 TARGET ?= $(HOST)
+# `PROFILE=dev` tries the steps of `make wheel`, `make release` and `make reproduce` on a build without optimisation, of any size.
+PROFILE ?= dist
 # NATS servers, in tests, that are killed while they write, and clusters; others are the system's.
 NATS_SERVER := v2.15.3
 GO_SOURCES := scripts/mongo-server sdk/go bench/chain-go crates/e2e/packages crates/loopback/tests/clients/go examples
@@ -53,7 +55,7 @@ wheel: build-target ## Build the wheel with the binary and the SDK (target/wheel
 .PHONY: build-target
 build-target: embedded $(TOOLS)/zig
 	rustup target add $(TARGET)
-	$(REPRODUCIBLE) PATH=$(CURDIR)/$(TOOLS)/bin:$$PATH $(TOOLS)/bin/python scripts/release build $(TARGET)
+	$(REPRODUCIBLE) PATH=$(CURDIR)/$(TOOLS)/bin:$$PATH $(TOOLS)/bin/python scripts/release build --profile $(PROFILE) $(TARGET)
 
 # TARGETS may name more platforms. krt-install.sh and the formula download from RELEASE_URL, or from the project's releases.
 TARGETS ?= $(HOST) $(HOST:gnu=musl)

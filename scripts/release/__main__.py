@@ -26,6 +26,7 @@ def main() -> None:
     symbols.add_argument("binary", type=Path)
     builds = commands.add_parser("build")
     builds.add_argument("targets", nargs="+")
+    builds.add_argument("--profile", default=build.PROFILE)
     compare = commands.add_parser("compare")
     compare.add_argument("builds", nargs=2, type=Path)
     release = commands.add_parser("publish")
@@ -43,13 +44,17 @@ def main() -> None:
         build.compare(*words.builds)
     elif words.command == "build":
         for target in words.targets:
-            say(f"built {build.build(target, licences.third_party(target))}")
+            built = build.build(target, licences.third_party(target), words.profile)
+            say(f"built {built}")
     else:
         # It needs certifi, which `make dist` does without.
+        import container
         import publish
 
         url = (words.url or release_url()).rstrip("/")
         publish.publish(words.builds, words.to, words.krt, url)
+        for image in words.to.glob("*-image.tar"):
+            container.start(image)
         say(f"wrote {words.to}")
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 from bill import complete
 from project import BUILDS, ROOT, say, version
 
+# The profile of Cargo that is published.
+PROFILE = "dist"
 # What people download in an instant, in bytes. A release with larger files is not made.
 MOST_BINARY = 34_000_000
 MOST_WHEEL = 20_000_000
@@ -30,27 +32,30 @@ def wheel_options(target: str) -> list[str]:
     return ["--compatibility", "pypi"]
 
 
-def build(target: str, licences: str) -> Path:
+def build(target: str, licences: str, profile: str = PROFILE) -> Path:
     """Builds for a platform; returns the folder with `krt`, `krt.debug` and the wheel.
 
     Maturin keeps debug information: to link twice, with and without it, would take twice the time.
+    Only what is published has a limit of size: other profiles try the steps of a build.
     """
     folder = BUILDS / target
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     with tempfile.TemporaryDirectory(dir=folder) as unstripped:
         maturin = [sys.executable, "-m", "maturin", "build", "--target", target, "--strip", "false"]
-        subprocess.run(
-            [*maturin, *wheel_options(target), "--out", unstripped], cwd=ROOT, check=True
-        )
-        shutil.copy2(ROOT / "target" / target / "dist/krt", folder / "krt")
+        maturin += ["--profile", profile, "--out", unstripped, *wheel_options(target)]
+        subprocess.run(maturin, cwd=ROOT, check=True)
+        built = "debug" if profile == "dev" else profile
+        shutil.copy2(ROOT / "target" / target / built / "krt", folder / "krt")
         split(folder / "krt")
-        weigh(folder / "krt", MOST_BINARY)
+        if profile == PROFILE:
+            weigh(folder / "krt", MOST_BINARY)
         start(folder / "krt", target)
         (wheel,) = Path(unstripped).glob("*.whl")
         repack(wheel, folder, folder / "krt", licences)
     (wheel,) = folder.glob("*.whl")
-    weigh(wheel, MOST_WHEEL)
+    if profile == PROFILE:
+        weigh(wheel, MOST_WHEEL)
     return folder
 
 

@@ -19,6 +19,14 @@ USER = 65532
 DATA = "/var/lib/krt"
 PACKAGE = "/package"
 CERTIFICATES = "etc/ssl/certs/ca-certificates.crt"
+# A container is called from outside: an address of the loopback would answer nobody.
+VARIABLES = {
+    "PATH": "/usr/bin",
+    "HOME": DATA,
+    "SSL_CERT_FILE": f"/{CERTIFICATES}",
+    "KRT_DATA": DATA,
+    "KRT_LISTEN": "0.0.0.0:9000",
+}
 
 
 class Blob(NamedTuple):
@@ -89,10 +97,10 @@ def layout(
                 "created": created,
                 "config": {
                     "Entrypoint": ["/usr/bin/krt"],
-                    "Cmd": ["serve", "--data", DATA],
+                    "Cmd": ["serve", "--dashboard", "0.0.0.0:9001"],
                     "User": f"{USER}:{USER}",
                     "WorkingDir": PACKAGE,
-                    "Env": ["PATH=/usr/bin", f"HOME={DATA}", f"SSL_CERT_FILE=/{CERTIFICATES}"],
+                    "Env": [f"{name}={value}" for name, value in VARIABLES.items()],
                     "Volumes": {DATA: {}},
                     "ExposedPorts": {"9000/tcp": {}, "9001/tcp": {}},
                     "StopSignal": "SIGTERM",

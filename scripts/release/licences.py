@@ -41,7 +41,7 @@ def tree(target: str) -> list[dict]:
     """The command's dependencies, less those of build scripts, tests and the compiler."""
     words = ["cargo", "tree", "--locked", "--package", "krt-cli", "--target", target]
     words += ["--edges", "normal,no-proc-macro", "--prefix", "none", "--format", "{p}"]
-    listed = subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    listed = subprocess.run(words, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
     # Such as `tokio v1.52.0` or `krt-model v0.1.0 (/folder)`.
     names = {tuple(line.split(" ")[:2]) for line in listed.splitlines()}
     packages = metadata()["packages"]

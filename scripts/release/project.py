@@ -22,7 +22,7 @@ LICENCE = "Apache-2.0"
 def metadata() -> dict:
     """The workspace and its dependencies, as Cargo describes them."""
     words = ["cargo", "metadata", "--locked", "--format-version", "1"]
-    return json.loads(subprocess.run(words, cwd=ROOT, check=True, capture_output=True).stdout)
+    return json.loads(subprocess.run(words, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout)
 
 
 @cache

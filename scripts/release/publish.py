@@ -98,7 +98,8 @@ def write_image(targets: dict[str, Path], published: Path) -> None:
         binaries = {target: path.read_bytes() for target, path in static.items()}
         trusted = Path(certifi.where()).read_bytes()
         layout = image.layout(binaries, trusted, version(), epoch())
-        (published / f"krt-{version()}-image.tar").write_bytes(archive.tar(layout, epoch()))
+        packed = published / f"krt-{version()}-image.tar"
+        packed.write_bytes(archive.tar(layout, epoch()))
 
 
 def digest(path: Path) -> str:

@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import bill
 import build
+import container
 import installers
 import licences
 import publish
@@ -231,6 +233,18 @@ def test_the_image_is_a_layout_with_one_static_binary(release, tmp_path):
         assert files.getmember("var/lib/krt").uid == 65532
         assert b"BEGIN CERTIFICATE" in files.extractfile("etc/ssl/certs/ca-certificates.crt").read()
     assert config["config"]["Entrypoint"] == ["/usr/bin/krt"]
+
+
+@pytest.mark.skipif(not container.can_start(), reason="only root starts containers, by runc")
+def test_the_image_serves_to_other_machines(release, krt, tmp_path):
+    root = tmp_path / "rootfs"
+    config = container.unpack(release / f"krt-{version()}-image.tar", "amd64", root)
+    shutil.copy(krt, root / "usr/bin/krt")
+    # The binary of tests is not static, unlike that of a release.
+    for library in re.findall(r"(/\S+)", output("ldd", krt)):
+        (root / library[1:]).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(library, root / library[1:])
+    container.serve(tmp_path, config)
 
 
 def test_a_wheel_has_the_stripped_binary_and_no_path_of_the_machine(tmp_path, monkeypatch):
