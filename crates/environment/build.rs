@@ -1,10 +1,12 @@
-//! Writes the SDKs' files and their common hash, for `src/sdk.rs` to embed.
+//! Writes the SDKs' files, compressed, and their common hash, for `src/sdk.rs` to embed.
 
+use flate2::{Compression, write::GzEncoder};
 use sha2::{Digest, Sha256};
 use std::{
     env,
     fmt::Write as _,
-    fs, io,
+    fs,
+    io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -21,7 +23,7 @@ fn main() -> io::Result<()> {
         list(&sdk, &mut files)
             .map_err(|error| io::Error::other(format!("cannot read `{}`: {error}", sdk.display())))?;
         files.sort();
-        fs::write(out.join(format!("{name}_sdk.rs")), source(name, &sdk, &files)?)?;
+        fs::write(out.join(format!("{name}_sdk.rs")), source(name, &sdk, &files, &out)?)?;
     }
     Ok(())
 }
@@ -47,19 +49,28 @@ fn list(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
-/// The Rust source of one SDK.
-fn source(sdk: &str, folder: &Path, files: &[PathBuf]) -> io::Result<String> {
+/// The Rust source of one SDK, whose compressed files it writes to a folder.
+fn source(sdk: &str, folder: &Path, files: &[PathBuf], out: &Path) -> io::Result<String> {
     let mut entries = String::new();
     let mut hash = Sha256::new();
-    for file in files {
+    for (number, file) in files.iter().enumerate() {
         let name = file.strip_prefix(folder).expect("it was found below").to_str().expect("checked above");
         let content = fs::read(file)?;
         hash.update(name.len().to_le_bytes());
         hash.update(name);
         hash.update(content.len().to_le_bytes());
         hash.update(&content);
-        writeln!(entries, "    ({name:?}, include_bytes!({file:?})),").expect("writing to a text");
+        let packed = out.join(format!("{sdk}-{number}.gz"));
+        fs::write(&packed, compress(&content)?)?;
+        writeln!(entries, "    ({name:?}, include_bytes!({packed:?})),").expect("writing to a text");
     }
     let hash = hash.finalize().iter().take(8).fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
     Ok(format!("Embedded {{\n    name: {sdk:?},\n    hash: {hash:?},\n    files: &[\n{entries}    ],\n}}\n"))
+}
+
+/// The same bytes for the same content: the header has neither a name nor a time.
+fn compress(content: &[u8]) -> io::Result<Vec<u8>> {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+    gzip.write_all(content)?;
+    gzip.finish()
 }

@@ -1,4 +1,5 @@
-//! Writes the dashboard's built files, for `src/dashboard.rs` to embed; none, where it is not built.
+//! Writes the API's document, for `src/openapi.rs` to embed, and the dashboard's built files, for `src/dashboard.rs`; none, where it
+//! is not built.
 //!
 //! They are copied first: a concurrent build of the dashboard does not disturb the compiler. The copies are compressed, for
 //! browsers that read gzip, as all do; what is no smaller stays as it is.
@@ -15,6 +16,9 @@ use std::{
 fn main() -> io::Result<()> {
     let crate_folder = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
+    let document = crate_folder.join("openapi.json");
+    println!("cargo::rerun-if-changed={}", document.display());
+    fs::write(out.join("openapi.json.gz"), compress(&fs::read(document)?)?)?;
     let sources = crate_folder.join("../../dashboard");
     let built = sources.join("dist");
     // A missing path would rebuild everything each time.

@@ -1,13 +1,15 @@
 //! The SDKs embedded in the binary, extracted for interpreters and compilers to read.
 
 use crate::{error::Error, extracted::Extracted};
-use std::{borrow::Cow, path::Path};
+use krt_compression::Codec;
+use std::path::Path;
 
 /// An embedded SDK.
 #[derive(Debug)]
 pub(crate) struct Embedded {
     name: &'static str,
     hash: &'static str,
+    /// Their paths, and their contents as gzip.
     files: &'static [(&'static str, &'static [u8])],
 }
 
@@ -29,10 +31,14 @@ impl Embedded {
     }
 
     /// The content of a file.
-    pub(crate) fn file(&self, path: &str) -> &'static [u8] {
+    pub(crate) fn file(&self, path: &str) -> Vec<u8> {
         let found = self.files.iter().find(|(name, _)| *name == path);
-        found.map(|(_, content)| *content).expect("the path of a file that is embedded")
+        found.map(|(_, packed)| unpack(packed)).expect("the path of a file that is embedded")
     }
+}
+
+fn unpack(packed: &[u8]) -> Vec<u8> {
+    Codec::Gzip.decompress(packed, usize::MAX).expect("the build compressed it")
 }
 
 /// The folder of an extracted SDK: for Python, an entry of `sys.path`.
@@ -43,7 +49,7 @@ impl Sdk {
     /// Extracts an SDK below a cache folder, unless it is there.
     pub(crate) fn below(cache: &Path, sdk: &Embedded) -> Result<Self, Error> {
         let path = cache.join("sdk").join(format!("{}-{}", sdk.name, sdk.hash));
-        let files = || sdk.files.iter().map(|(name, content)| ((*name).to_owned(), Cow::from(*content)));
+        let files = || sdk.files.iter().map(|(name, packed)| ((*name).to_owned(), unpack(packed).into()));
         Extracted::at(&path, &format!("the {} SDK", sdk.name), || files().collect()).map(Self)
     }
 
@@ -69,8 +75,8 @@ mod tests {
     }
 
     fn assert_whole(folder: &Path) {
-        for (name, content) in PYTHON.files {
-            assert_eq!(fs::read(folder.join(name)).unwrap(), *content, "{name}");
+        for name in PYTHON.names() {
+            assert_eq!(fs::read(folder.join(name)).unwrap(), PYTHON.file(name), "{name}");
         }
     }
 

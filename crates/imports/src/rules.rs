@@ -39,7 +39,7 @@ const CRATES: Table<'static> = &[
     ("package", &["compression", "model"]),
     ("reader", &["package"]),
     ("store", &["model"]),
-    ("environment", &["model"]),
+    ("environment", &["compression", "model"]),
     ("guard", &[]),
     ("broker", &["compression", "model"]),
     ("loopback", &["compression", "model", "store"]),

@@ -20,7 +20,7 @@ pub mod blocking;
 pub mod dashboard;
 pub mod docs;
 mod error;
-pub mod openapi;
+mod openapi;
 pub mod openid;
 pub mod schema;
 pub mod scores;

@@ -258,10 +258,15 @@ async fn death(template: Option<Arc<Template>>) -> (Arc<Template>, String) {
     }
 }
 
+/// No other child has the socket. Only Linux knows the flag, and only there workers are forked.
+#[cfg(target_os = "linux")]
+const SOCKET_FLAGS: SocketFlags = SocketFlags::CLOEXEC;
+#[cfg(not(target_os = "linux"))]
+const SOCKET_FLAGS: SocketFlags = SocketFlags::empty();
+
 /// Returns both ends of a template's socket, whose messages keep their bounds.
 fn requests() -> io::Result<(UnixStream, OwnedFd)> {
-    let (kind, flags) = (SocketType::SEQPACKET, SocketFlags::CLOEXEC);
-    let (ours, theirs) = socketpair(AddressFamily::UNIX, kind, flags, None)?;
+    let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SOCKET_FLAGS, None)?;
     let ours = std::os::unix::net::UnixStream::from(ours);
     ours.set_nonblocking(true)?;
     Ok((UnixStream::from_std(ours)?, theirs))

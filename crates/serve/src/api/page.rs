@@ -11,13 +11,16 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{
-    HeaderMap, HeaderValue, Method, Uri,
+    HeaderMap, HeaderName, HeaderValue, Method, Uri,
     header::{
         ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
         REFERRER_POLICY, VARY,
     },
 };
 use krt_api::server::{Limits, Mode, OpenId, Server};
+
+/// The header of a compressed body.
+const GZIP: (HeaderName, HeaderValue) = (CONTENT_ENCODING, HeaderValue::from_static("gzip"));
 
 pub(super) async fn server(State(app): State<App>) -> JsonResponse<Server> {
     let (mode, sign_in, package_bytes) = match app.backend() {
@@ -37,8 +40,15 @@ pub(super) async fn server(State(app): State<App>) -> JsonResponse<Server> {
     })
 }
 
-pub(super) async fn openapi() -> Response {
-    ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], openapi::DOCUMENT).into_response()
+pub(super) async fn openapi(asked: HeaderMap) -> Response {
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (VARY, HeaderValue::from_static("accept-encoding")),
+    ];
+    if reads_gzip(&asked) {
+        return (headers, [GZIP], openapi::COMPRESSED).into_response();
+    }
+    (headers, openapi::document()).into_response()
 }
 
 /// Serves paths outside of the API: a file of the dashboard, or its page.
@@ -59,8 +69,7 @@ pub(super) async fn page(method: Method, uri: Uri, asked: HeaderMap) -> Result<R
         (VARY, HeaderValue::from_static("accept-encoding")),
     ];
     if asset.compressed && reads_gzip(&asked) {
-        let coding = [(CONTENT_ENCODING, HeaderValue::from_static("gzip"))];
-        return Ok((headers, coding, asset.content()).into_response());
+        return Ok((headers, [GZIP], asset.content()).into_response());
     }
     Ok((headers, asset.plain()).into_response())
 }

@@ -80,7 +80,7 @@ fn sums(module: &Path, more: &[PathBuf]) -> io::Result<Vec<u8>> {
         }
         sums.push(b'\n');
     }
-    sums.extend_from_slice(GO.file(SUMS));
+    sums.extend(GO.file(SUMS));
     Ok(sums)
 }
 
@@ -90,7 +90,7 @@ fn seen(work_folder: &TempDir, sdk: &Path) -> io::Result<BTreeMap<String, PathBu
     let mut seen: BTreeMap<String, PathBuf> = own.collect();
     for (index, (path, source)) in KNOWN.iter().enumerate() {
         let go_mod = work_folder.path().join(format!("{index}.mod"));
-        fs::write(&go_mod, [b"module ", path.as_bytes(), b"\n\n", GO.file(REQUIRES)].concat())?;
+        fs::write(&go_mod, [b"module ", path.as_bytes(), b"\n\n", &GO.file(REQUIRES)].concat())?;
         seen.insert(format!("{VIRTUAL_FOLDER}/{path}/go.mod"), go_mod);
         seen.insert(format!("{VIRTUAL_FOLDER}/{path}/module.go"), sdk.join(source));
         if *source == RUNNER {

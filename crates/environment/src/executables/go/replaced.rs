@@ -32,7 +32,7 @@ pub(super) fn is_known(module: &str) -> bool {
 /// Whether the SDK replaces a module, or needs it at a version of its own.
 pub(super) fn is_ours(module: &str) -> bool {
     let needs = |name: &str| {
-        let directives = directive::directives(&String::from_utf8_lossy(GO.file(name)));
+        let directives = directive::directives(&String::from_utf8_lossy(&GO.file(name)));
         directive::of(&directives, "require")
             .any(|required| required.words.first().is_some_and(|it| it == module))
     };
