@@ -132,7 +132,7 @@ test-e2e: servers $(TOOLS)/ready
 
 test-e2e-fast: servers $(TOOLS)/ready
 	$(KRT_DEBUG)
-	$(E2E) $(FAST_E2E)
+	RUST_TEST_THREADS=4 $(E2E) $(FAST_E2E)
 
 .PHONY: test-nats
 test-nats: servers $(TOOLS)/ready

@@ -218,4 +218,6 @@ def test_every_name_is_documented_implemented_and_used():
         [chapter] = [chapter for chapter in chapters if chapter.startswith(title)]
         documented = set(re.findall(r"^\| `(\w+)` \|", chapter, re.MULTILINE))
         assert documented == set(implemented)
-        assert documented == {conversation[key] for conversation in conversations if key in conversation}
+        assert documented == {
+            conversation[key] for conversation in conversations if key in conversation
+        }
