@@ -18,7 +18,6 @@ fn main() -> io::Result<()> {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
     for (name, folder) in SDKS {
         let sdk = crate_folder.join("../..").join(folder);
-        println!("cargo::rerun-if-changed={}", sdk.display());
         let mut files = Vec::new();
         list(&sdk, &mut files)
             .map_err(|error| io::Error::other(format!("cannot read `{}`: {error}", sdk.display())))?;
@@ -54,6 +53,8 @@ fn source(sdk: &str, folder: &Path, files: &[PathBuf], out: &Path) -> io::Result
     let mut entries = String::new();
     let mut hash = Sha256::new();
     for (number, file) in files.iter().enumerate() {
+        // Not the folder, where Python writes compiled files. A new file is of use only once another one names it.
+        println!("cargo::rerun-if-changed={}", file.display());
         let name = file.strip_prefix(folder).expect("it was found below").to_str().expect("checked above");
         let content = fs::read(file)?;
         hash.update(name.len().to_le_bytes());
