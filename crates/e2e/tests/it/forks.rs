@@ -53,10 +53,12 @@ fn templates(service: &Service) -> Vec<i32> {
     inits.lines().map(|line| line.parse().unwrap()).collect()
 }
 
-/// The workers that are up, without what they are forked from.
+/// The workers that are up, without what they are forked from. What becomes the guard of a worker is like one until then, and its
+/// parent is what it was forked from.
 fn workers(service: &Service) -> BTreeSet<i32> {
-    let templates = templates(service);
-    service.workers("actor").into_iter().filter(|pid| !templates.contains(pid)).collect()
+    let (templates, found) = (templates(service), service.workers("actor"));
+    let is_guarded = |pid: &i32| processes::parent(*pid).is_some_and(|parent| !found.contains(&parent));
+    found.iter().copied().filter(|pid| !templates.contains(pid) && is_guarded(pid)).collect()
 }
 
 async fn call(service: &Service) -> i32 {
@@ -149,12 +151,12 @@ async fn a_killed_guard_leaves_no_worker() {
     let service = Krt::run_at(package.path()).start().await;
     let first = workers(&service);
     let killed = *first.first().unwrap();
-    processes::signal(processes::parent(killed), Signal::KILL);
+    processes::signal(processes::parent(killed).unwrap(), Signal::KILL);
     let second = replaced(&service, 2, &[killed]).await;
     answered_by(&service, &second).await;
     // They outlive the guard of what they are forked from, too.
     let [template] = templates(&service)[..] else { panic!("`init` has run once") };
-    processes::signal(processes::parent(template), Signal::KILL);
+    processes::signal(processes::parent(template).unwrap(), Signal::KILL);
     eventually("another starts", async || (templates(&service).len() == 2).then_some(())).await;
     eventually("the old one ends", async || (!lives(template)).then_some(())).await;
     assert_eq!(workers(&service), second);

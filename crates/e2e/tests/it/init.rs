@@ -57,7 +57,7 @@ async fn orphans_leave_no_zombies_and_workers_keep_their_statuses() {
         return;
     };
     let [worker] = service.workers("actor")[..] else { panic!("one process runs the node") };
-    let guard = processes::parent(worker);
+    let guard = processes::parent(worker).unwrap();
     for _ in 0..ORPHANS {
         service.call("Act", json!({ "text": "orphan" })).await.unwrap();
     }

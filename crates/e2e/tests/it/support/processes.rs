@@ -71,11 +71,10 @@ pub(crate) fn below(pid: i32) -> Vec<i32> {
     children.flat_map(|child| [vec![child], below(child)].concat()).collect()
 }
 
-/// The parent of a process.
-pub(crate) fn parent(pid: i32) -> i32 {
-    let text = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process lives");
-    let line = text.lines().find_map(|line| line.strip_prefix("PPid:")).expect("Linux tells it");
-    line.trim().parse().expect("it is a number")
+/// The parent of a process; `None` if the process has ended.
+pub(crate) fn parent(pid: i32) -> Option<i32> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()
 }
 
 /// The children of a process, including zombies.
