@@ -35,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 /// The most bytes of a template's report.
 const MAX_REPORT: usize = 64 << 10;
 
-/// Forks the workers of a node. Starts its template when there is none.
+/// Forks the workers of a node from its template, which starts when the first one is needed.
 #[derive(Debug)]
 pub(super) struct Forks {
     node: Arc<Node>,
@@ -107,13 +107,13 @@ impl Forks {
         let template = self.template().await?;
         let fork = async |template: &Arc<Template>| {
             let spec = self.lifeline.spec_of_fork(&self.launch, self.node.run.limits);
-            Process::fork(&template.requests, &template.control, Arc::clone(template) as _, &spec).await
+            let held = Arc::clone(template) as _;
+            let forked = Process::fork(&template.requests, &template.control, held, &spec).await;
+            template.useful.fetch_or(forked.is_ok(), Ordering::Relaxed);
+            forked
         };
         match fork(&template).await {
-            Ok(forked) => {
-                template.useful.store(true, Ordering::Relaxed);
-                return Ok(forked);
-            }
+            Ok(forked) => return Ok(forked),
             // It may just have died.
             Err(error) => tracing::debug!(node = %self.node.name, "cannot be forked: {error}"),
         }
@@ -171,7 +171,7 @@ impl Forks {
         }
     }
 
-    /// Returns the template. Starts one if there is none with the current files.
+    /// Returns the template of the current files; starts it if necessary.
     async fn template(&self) -> Result<Arc<Template>, StartFailure> {
         let asked = Instant::now();
         let mut current = self.current.lock().await;
