@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 import grpc
 from chain_pb2 import Work
 from google.protobuf.json_format import MessageToJson
+from scaling_pb2 import Process as Replica
+from scaling_pb2 import Request
 from single_pb2 import Blob, HangRequest, Ping, Process, Prompt, Token
 
 from . import BenchError
@@ -132,6 +134,22 @@ def mortal(address: str) -> int:
     return int(_unary(address, _HANG, HangRequest(), Process).id)
 
 
+class Replicas:
+    """A client of a node with replicas."""
+
+    def __init__(self, address: str, method: str) -> None:
+        self._channel = _channel(address)
+        self._method = f"/scaling.Entrypoint/{method}"
+
+    def ask(self) -> int:
+        """Returns the process id of the replica that answers."""
+        return int(_call(self._channel, self._method, Request(), Replica).id)
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._channel.close()
+
+
 class Hanging:
     """A call whose handler writes its process id to a file and never ends."""
 
@@ -155,15 +173,19 @@ class Hanging:
 
 def _unary(address: str, method: str, request: Any, answer: type[Any]) -> Any:
     with _channel(address) as channel:
-        call = channel.unary_unary(
-            method,
-            request_serializer=type(request).SerializeToString,
-            response_deserializer=answer.FromString,
-        )
-        try:
-            return call(request, timeout=_SECONDS)
-        except grpc.RpcError as error:
-            raise CallError(method, error) from error
+        return _call(channel, method, request, answer)
+
+
+def _call(channel: grpc.Channel, method: str, request: Any, answer: type[Any]) -> Any:
+    call = channel.unary_unary(
+        method,
+        request_serializer=type(request).SerializeToString,
+        response_deserializer=answer.FromString,
+    )
+    try:
+        return call(request, timeout=_SECONDS)
+    except grpc.RpcError as error:
+        raise CallError(method, error) from error
 
 
 def _channel(address: str) -> grpc.Channel:

@@ -23,7 +23,7 @@ GENERATED = WORK / "generated"
 _VENV = WORK / "venv"
 _STAMP = _VENV / "requirements.sha256"
 _REQUIREMENTS = BENCH / "reference/requirements.txt"
-_PROTOS = {"chain.proto": BENCH / "chain", "single.proto": BENCH / "single"}
+_PROTOS = {f"{package}.proto": BENCH / package for package in ("chain", "single", "scaling")}
 
 
 def enter() -> None:

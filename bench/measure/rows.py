@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -34,6 +35,10 @@ _MEBIBYTE = 1 << 20
 _NODES = 3
 # Of each stream: about a paragraph of a language model.
 _TOKENS = 200
+_REPLICAS = 4
+# So many that with three workers they wait longer than their requests are handled.
+_SCALE_CLIENTS = 8
+_SCALE_SECONDS = 60
 
 
 def chain_32(options: Options) -> Figures:
@@ -140,6 +145,15 @@ def crash(options: Options) -> Figures:
     yield "crash/again", Measured(statistics.median(again for _, again in times))
 
 
+def scale(options: Options) -> Figures:
+    """A node that gets load for four workers while it has one."""
+    if options.references_only:
+        return
+    for key, method in (("scale/started", "Start"), ("scale/forked", "Fork")):
+        times = [_scale_up(options, method) for _ in range(options.rounds)]
+        yield key, Measured(statistics.median(times))
+
+
 ROWS: dict[str, Callable[[Options], Figures]] = {
     "chain-32": chain_32,
     "chain-1": chain_1,
@@ -153,6 +167,7 @@ ROWS: dict[str, Callable[[Options], Figures]] = {
     "waiting": waiting,
     "stream": stream,
     "crash": crash,
+    "scale": scale,
 }
 
 
@@ -298,6 +313,29 @@ def _kill(server: Server, file: Path) -> tuple[float, float]:
         raise BenchError(f"the call of a killed node ended with {code.name}, not INTERNAL")
     calls.when_up(lambda: calls.mortal(server.address))
     return (known - killed) * 1000, (time.perf_counter() - killed) * 1000
+
+
+def _scale_up(options: Options, method: str) -> float:
+    """Returns the seconds from the first request of all clients to an answer of the last worker."""
+    with servers.krt(options, "scaling") as server:
+        clients = [calls.Replicas(server.address, method) for _ in range(_SCALE_CLIENTS)]
+        calls.when_up(clients[0].ask)
+        answered: set[int] = set()
+        began = time.perf_counter()
+
+        def call(client: calls.Replicas) -> None:
+            while len(answered) < _REPLICAS:
+                answered.add(client.ask())
+                if time.perf_counter() - began > _SCALE_SECONDS:
+                    raise BenchError(f"{len(answered)} workers answer {method}, not {_REPLICAS}")
+
+        with ThreadPoolExecutor(_SCALE_CLIENTS) as threads:
+            for done in [threads.submit(call, client) for client in clients]:
+                done.result()
+        taken = time.perf_counter() - began
+        for client in clients:
+            client.close()
+    return taken
 
 
 def _announced(file: Path) -> int:

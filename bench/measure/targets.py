@@ -110,6 +110,8 @@ FIGURES = {
         "crash", "host killed in a handler, until the client's error", "ms", None, Target("≤", 20)
     ),
     "crash/again": Figure("crash", "host killed in a handler, until the next answer", "ms"),
+    "scale/started": Figure("scale", "load for 4 workers, until the fourth answers", "s"),
+    "scale/forked": Figure("scale", "the same with `share: fork`", "s"),
 }
 
 ROWS = tuple(dict.fromkeys(figure.row for figure in FIGURES.values()))
