@@ -47,6 +47,8 @@ export interface Workflow {
   name: string;
   rpc: string;
   nodes: string[];
+  /** Whether answers are taken from a cache. */
+  cache?: boolean;
 }
 
 export const WORKFLOWS: Record<string, Workflow[]> = {
@@ -56,7 +58,12 @@ export const WORKFLOWS: Record<string, Workflow[]> = {
   ],
   greeter: [{ name: "greeting", rpc: "Greet", nodes: ["greeter"] }],
   prices: [
-    { name: "quote", rpc: "Quote", nodes: ["normalise", "features", "forest", "rules", "answer"] },
+    {
+      name: "quote",
+      rpc: "Quote",
+      nodes: ["normalise", "features", "forest", "rules", "answer"],
+      cache: true,
+    },
     { name: "explain", rpc: "Explain", nodes: ["normalise", "features", "forest", "explain", "answer"] },
     { name: "retrain", rpc: "Retrain", nodes: ["collect", "features", "train", "report"] },
   ],
@@ -384,8 +391,26 @@ export function makeRequest(runtime: string, version: string, start: number): Re
   }
   const last = hops.at(-1);
   const left = !failed && seeded() < 0.004;
+  const id = requestId();
+  if (flow.cache && !failed && !left && serial % 5 < 3) {
+    return {
+      id,
+      version,
+      workflow: flow.name,
+      start: stamp(start),
+      elapsed_ms: 0.09,
+      ending: "answered",
+      error: null,
+      request_bytes: 66,
+      answer_bytes: 92,
+      early_reply: false,
+      cached: serial % 5 === 0 ? "shared" : "hit",
+      hops: [],
+      hops_left_out: 0,
+    };
+  }
   return {
-    id: requestId(),
+    id,
     version,
     workflow: flow.name,
     start: stamp(start),

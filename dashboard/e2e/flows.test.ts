@@ -219,6 +219,19 @@ test("a failed request shows its traceback, its hop and its logs", () =>
     await page.getByRole("row").first().waitFor();
   }));
 
+test("a request that was answered from the cache says so, without hops", () =>
+  as("linus", async (page) => {
+    await page.goto("/runtimes/prices/requests?workflow=quote");
+    await page
+      .getByRole("row", { name: /from the cache/ })
+      .getByRole("link")
+      .first()
+      .click();
+    await page.getByRole("heading", { name: /from the cache/ }).waitFor();
+    expect(await page.getByRole("heading", { name: /answered/ }).count()).toBe(1);
+    expect(await page.getByRole("main").innerText()).not.toContain("forest");
+  }));
+
 test("charts: dragging narrows the time, the table has the values", () =>
   as("linus", async (page) => {
     await page.goto("/runtimes/digits/measurements/explore?measurement=digit&by=digit&show=p95");
