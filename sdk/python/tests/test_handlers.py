@@ -118,6 +118,27 @@ def test_large_messages_go_both_ways(serve):
     assert engine.result(ids[2]).answer == packed(message)
 
 
+def test_an_idle_worker_holds_no_message(serve):
+    engine = handle(
+        serve,
+        "import asyncio, os\n"
+        "def log(when):\n"
+        "    pages = int(open('/proc/self/statm').read().split()[1])\n"
+        "    ctx.logger.info(f'{when} {pages * os.sysconf(\"SC_PAGE_SIZE\")}')\n"
+        "answer = BytesValue(value=bytes(32 << 20))\n"
+        "log('busy')\n"
+        "asyncio.get_running_loop().call_later(0.001, log, 'idle')\n"
+        "return answer",
+        max_message=64 << 20,
+        max_frame=65 << 20,
+    )
+    message = BytesValue(value=bytes(32 << 20))
+    assert engine.ask(message).answer == packed(message)
+    engine.wait_for(lambda seen: len(seen.logs) == 2)
+    busy, idle = (int(text.split()[1]) for text in engine.seen.texts())
+    assert busy - idle > 48 << 20
+
+
 def test_none_has_its_own_status(serve):
     assert handle(serve, "return None").ask("").status == NONE
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from time import time_ns
 from typing import TYPE_CHECKING, Any, List, Tuple
 
@@ -46,6 +48,23 @@ class BatchWorker(Worker):
         batch = Batch(deliveries)
         self._batches.update((delivery.id, batch) for delivery in deliveries)
         return batch, data
+
+    async def _serve_in_turn(self) -> None:
+        inbox, wait = self._inbox, self._wait
+        task: Any = asyncio.current_task()
+        while True:
+            while not inbox:
+                if self.stopping:
+                    return
+                if not wait.poll():
+                    await wait.wait()
+            batch, data = self._open(*inbox.popleft())
+            batch.task = task
+            end = await self._handle(batch, data)
+            if batch.cancelled and sys.version_info >= (3, 11):
+                task.uncancel()
+            if wait.owes_turn(end):
+                await wait.turn()
 
     def _enter(self, batch: Batch) -> None:
         current.set(None)

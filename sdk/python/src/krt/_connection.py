@@ -64,14 +64,23 @@ class Link:
         with self._lock:
             self._write(data)
 
-    def finish(self, delivery: Delivery, data: bytes, end: bytes) -> None:
-        """Writes the RESULT of a delivery in two parts; later early replies are refused."""
+    def finish(
+        self,
+        delivery: Delivery,
+        status: int,
+        flags: int,
+        start: int,
+        end: int,
+        last: bytes,
+        body: bytes,
+    ) -> None:
+        """Writes the RESULT of a delivery; later early replies are refused."""
+        data = _protocol.result(delivery.id, status, flags, start, end, last, body)
+        if len(body) < _LARGE:
+            data, body = data + body, b""
         with self._lock:
             delivery.open = False
-            if len(end) < _LARGE:
-                self._write(data + end)
-            else:
-                self._write(data, end)
+            self._write(data, body)
 
     def send_for(self, delivery: Delivery, data: bytes) -> bool:
         """Writes a frame of a delivery, unless its RESULT is written."""

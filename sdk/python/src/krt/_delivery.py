@@ -16,36 +16,19 @@ if TYPE_CHECKING:
 class Delivery:
     """A message that the worker holds until it writes the RESULT."""
 
-    __slots__ = (
-        "cancelled",
-        "early_exit",
-        "id",
-        "metadata",
-        "open",
-        "outflow",
-        "replied",
-        "request",
-        "task",
-    )
+    # Defaults of the class, which cost a message nothing.
+    replied = False
+    outflow: Outflow | None = None
+    """Limits the messages of a streamed answer; `None` if the answer is one message."""
+    early_exit = False
+    cancelled = False
+    open = True
+    task: asyncio.Task[Any] | None = None
 
-    def __init__(
-        self,
-        number: int,
-        replied: bool,
-        request: bytes = b"",
-        metadata: bytes = b"",
-        outflow: Outflow | None = None,
-    ) -> None:
+    def __init__(self, number: int, request: bytes = b"", metadata: bytes = b"") -> None:
         self.id = number
-        self.replied = replied
         self.request = request
         self.metadata = metadata
-        self.outflow = outflow
-        """Limits the messages of a streamed answer; `None` if the answer is one message."""
-        self.early_exit = False
-        self.cancelled = False
-        self.open = True
-        self.task: asyncio.Task[Any] | None = None
 
     def deadline(self) -> float | None:
         """Returns the seconds left until the client stops waiting; `None` if no client waits."""
@@ -72,6 +55,7 @@ class Delivery:
 
 current: ContextVar[Delivery | None] = ContextVar("krt_delivery", default=None)
 """The delivery of the running code; tasks, and threads with a copy of the context, keep it."""
+set_current = current.set
 
 
 def current_id() -> int:

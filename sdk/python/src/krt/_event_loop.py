@@ -104,20 +104,26 @@ class DirectWait:
         await turn()
         self._turned = time_ns()
 
+    def poll(self) -> bool:
+        """Waits for frames and reads them. Returns false if the loop has something to run first.
+
+        Then `wait` lets it.
+        """
+        if len(self._ready) > self._link.armed or hasattr(self._loop, _NESTED):
+            return False
+        self._link.flush()
+        for descriptor, _ in self._poll(self._patience() if self._timers else None):
+            if descriptor == self._descriptor:
+                self._receive()
+                return True
+        return False
+
     async def wait(self) -> None:
         """Returns once frames may have arrived, or the loop has run."""
         if self._nested is not None or hasattr(self._loop, _NESTED):
             await self._wait_nested()
-            return
-        if len(self._ready) > self._link.armed:
+        else:
             await self.turn()
-            return
-        self._link.flush()
-        for descriptor, _ in self._poll(self._patience()):
-            if descriptor == self._descriptor:
-                self._receive()
-                return
-        await self.turn()
 
     async def _wait_nested(self) -> None:
         self._link.flush()
@@ -135,10 +141,8 @@ class DirectWait:
         self._loop.remove_reader(self._descriptor)
         self._poller.unregister(self._descriptor)
 
-    def _patience(self) -> int | None:
+    def _patience(self) -> int:
         """Returns the milliseconds until the loop's next timer."""
-        if not self._timers:
-            return None
         left: float = self._timers[0].when() - self._now()
         return max(math.ceil(left * 1000), 0)
 
@@ -165,6 +169,10 @@ class LoopWait:
     async def turn(self) -> None:
         """Lets the loop run once."""
         await turn()
+
+    def poll(self) -> bool:
+        """Returns false: only the loop can wait."""
+        return False
 
     async def wait(self) -> None:
         """Returns once frames may have arrived, or on any other event."""

@@ -57,6 +57,8 @@ CALL_OVERHEAD = OVERHEAD + len('{"delivery":4294967295,}')
 """The part of `size` outside the fields of a SAVE, a FIND or a MEASUREMENT."""
 RESULT_OVERHEAD = _RESULT.size - SIZE
 """The part of `size` before the last part of a RESULT."""
+DELIVER_SIZE = _DELIVER.size
+"""The bytes before the request's id in the body of a DELIVER."""
 LOG_OVERHEAD = _LOG.size - SIZE
 """The part of `size` before the text of a LOG."""
 
@@ -64,8 +66,12 @@ to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=
 """Writes the JSON of the protocol. One shared encoder: `json.dumps` would make one for each call.
 """
 
+_HEADER_SIZE = HEADER.size
 _header = HEADER.pack
-_deliver = _DELIVER.unpack_from
+_read_header = HEADER.unpack_from
+read_deliver = _DELIVER.unpack_from
+"""Reads the start of the body of a DELIVER: flags, the workflow, the size of the request's id and
+that of the metadata, which follow."""
 _result = _RESULT.pack
 _log = _LOG.pack
 
@@ -139,12 +145,12 @@ def parse_deliver(body: Body) -> tuple[int, bytes, bytes, bytes]:
 
     Skips the workflow, which this worker does not need.
     """
-    flags, _, request_size, metadata_size = _deliver(body)
-    middle = _DELIVER.size + request_size
+    flags, _, request_size, metadata_size = read_deliver(body)
+    middle = DELIVER_SIZE + request_size
     start = middle + metadata_size
     if start > len(body):
         raise ProtocolError("its metadata has no end")
-    request, metadata = bytes(body[_DELIVER.size : middle]), bytes(body[middle:start])
+    request, metadata = bytes(body[DELIVER_SIZE:middle]), bytes(body[middle:start])
     return flags, request, metadata, bytes(body[start:])
 
 
@@ -217,28 +223,32 @@ class Reader:
             count = self._socket.recv_into(self._large[self._filled :], 0, flags)
             return self._fill(self._large, count) if count else None
         data = self._socket.recv(most, flags)
-        return self.cut(data) if data else None
-
-    def cut(self, data: bytes) -> list[Frame]:
-        """Adds bytes between large frames, and returns the frames that they complete."""
         if self._held:
-            data = self._held + data
+            return self._cut(self._held + data) if data else None
+        if len(data) >= _HEADER_SIZE:
+            size, kind, number = _read_header(data)
+            if size == len(data) - SIZE and size <= self.max_frame and kind in FROM_ENGINE:
+                # As most often: one frame, and the whole of it.
+                return [(kind, number, data[_HEADER_SIZE:])]
+        return self._cut(data) if data else None
+
+    def _cut(self, data: bytes) -> list[Frame]:
+        """Returns the frames in the data, and holds what is left."""
         frames: list[Frame] = []
         position, length = 0, len(data)
-        header = HEADER.unpack_from
-        self._wanted = HEADER.size
-        while length - position >= HEADER.size:
-            size, kind, number = header(data, position)
+        self._wanted = _HEADER_SIZE
+        while length - position >= _HEADER_SIZE:
+            size, kind, number = _read_header(data, position)
             if size < OVERHEAD or size > self.max_frame or kind not in FROM_ENGINE:
                 raise ProtocolError(self._describe(size, kind))
             end = position + SIZE + size
             if end > length:
                 self._wanted = SIZE + size
                 break
-            frames.append((kind, number, data[position + HEADER.size : end]))
+            frames.append((kind, number, data[position + _HEADER_SIZE : end]))
             position = end
         self._held = data[position:] if position else data
-        if self.missing > _LARGE:
+        if position < length and self.missing > _LARGE:
             self._begin_large()
         return frames
 

@@ -192,7 +192,9 @@ class FakeContext(Context):
         metadata: dict[str, Any] = {"client": self._client}
         if self._seconds is not None:
             metadata["deadline"] = time_ns() + round(self._seconds * 1e9)
-        return Delivery(number, self._replied, request_id.encode(), json.dumps(metadata).encode())
+        delivery = Delivery(number, request_id.encode(), json.dumps(metadata).encode())
+        delivery.replied = self._replied
+        return delivery
 
     @contextmanager
     def _in_request(self, outflow: Outflow | None = None) -> Iterator[None]:
