@@ -116,6 +116,30 @@ async fn versions_do_not_meet_and_a_publish_drops_no_request() {
     }
 }
 
+/// What a client knows to be taken is done, by the next server.
+#[tokio::test(flavor = "multi_thread")]
+async fn confirmed_work_survives_a_crash_of_the_server() {
+    let Some(server) = server("confirmed_work_survives_a_crash_of_the_server") else { return };
+    let data = tempfile::tempdir().unwrap();
+    let serve = || {
+        let flags = |krt: Krt| krt.nats(&server.url(), WireProtocol::JetStream).flag("--ack-wait", "1s");
+        Served::start(data.path(), flags)
+    };
+    let served = serve().await;
+    served.runtime("shop").await;
+    served.publish("shop", "v1", package("v1", "").path()).await;
+    let go = data.path().join("go");
+    assert_eq!(served.ask("shop", "confirm", go.to_str().unwrap()).await.unwrap(), "confirmed");
+    served.team.kill().await;
+    fs::write(&go, "").unwrap();
+
+    let served = serve().await;
+    served.until("shop", "v1", "PUBLISHED").await;
+    let done = async || (served.ask("shop", "find", "").await.unwrap() == "done").then_some(());
+    eventually("the work is done", done).await;
+    served.team.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn deleted_versions_leave_no_streams() {
     let Some(server) = server("deleted_versions_leave_no_streams") else { return };
@@ -199,6 +223,16 @@ async fn nats_may_go_away_and_come_back() {
         served.act("shop", "v2", "start").await;
         let failed = served.until("shop", "v2", "ERROR").await;
         assert!(failed["reasons"][0].as_str().unwrap().contains("cannot be reached"), "{failed}");
+        if protocol == WireProtocol::JetStream {
+            // Nothing is deleted while its streams would stay.
+            let path = "/runtimes/shop/versions/v2";
+            let refused = served.team.api.send(Method::DELETE, path, "text/plain", Vec::new()).await;
+            let refused = refused.expect(StatusCode::SERVICE_UNAVAILABLE);
+            assert!(
+                refused["message"].as_str().unwrap().starts_with("the streams cannot be listed"),
+                "{refused}"
+            );
+        }
 
         server.start_again();
         becomes(&served.client(), ServingStatus::Serving).await;

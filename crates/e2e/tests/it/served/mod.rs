@@ -44,7 +44,8 @@ workflows:
     );
     let first = "async def handler(ctx, data):\n    return data\n";
     let last = format!(
-        "import os
+        "import asyncio
+import os
 {more}
 
 async def handler(ctx, data):
@@ -62,6 +63,11 @@ async def handler(ctx, data):
     if act == 'place':
         # Workers of `krt node` inherit this variable, and those of a server do not.
         text = 'elsewhere' if 'E2E_SCRATCH' in os.environ else 'server'
+    if act == 'confirm':
+        await ctx.early_reply({{'text': 'confirmed'}})
+        while not os.path.exists(text):
+            await asyncio.sleep(0.01)
+        await ctx.db.save('things', {{'text': 'done'}})
     if act == 'confirm_and_fail':
         await ctx.early_reply({{'text': 'confirmed'}})
         raise ValueError('no shelf')

@@ -1,8 +1,8 @@
 //! Starts that fail because a store cannot be reached.
 
-use super::package;
+use super::{Served, package};
 use crate::support::{Krt, krt::refused, runners::WireProtocol};
-use krt_servers::{NatsOptions, NatsServer};
+use krt_servers::{NatsAuth, NatsOptions, NatsServer};
 
 /// The same words as those of `krt run`, without secrets.
 #[tokio::test]
@@ -28,6 +28,26 @@ async fn unreachable_stores_fail_the_start() {
         }
         assert_eq!(said[0], said[1], "{flag}");
     }
+}
+
+#[tokio::test]
+async fn the_server_signs_in_at_nats() {
+    let auth = NatsAuth::Password { user: "ada".to_owned(), password: "s3cret".to_owned() };
+    let options = NatsOptions { auth, ..NatsOptions::default() };
+    let Some(server) = NatsServer::start("the_server_signs_in_at_nats", options) else { return };
+    let (package, data) = (package("v1", ""), tempfile::tempdir().unwrap());
+    let signed = |password: &str| server.url().replace("nats://", &format!("nats://ada:{password}@"));
+    let ended = Krt::serve(package.path()).flag("--nats", signed("wr0ng")).end().await;
+    assert_eq!(ended.code, Some(1), "{}", ended.lines.text());
+    let text = ended.lines.text();
+    assert!(text.contains("rejects the credentials") && !text.contains("wr0ng"), "{text}");
+    let served = Served::start(data.path(), |krt| krt.env("KRT_NATS_SERVER", signed("s3cret"))).await;
+    served.runtime("shop").await;
+    served.publish("shop", "v1", package.path()).await;
+    assert_eq!(served.ask("shop", "", "hi").await.unwrap(), "hi");
+    assert_eq!(served.store("shop", "messages").await["address"], server.url());
+    let ended = served.team.stop().await;
+    assert!(!ended.lines.text().contains("s3cret"), "{}", ended.lines.text());
 }
 
 #[tokio::test]
