@@ -35,7 +35,7 @@ use krt_model::{
 };
 use krt_package::Package;
 use krt_registry::{
-    Actor, Credential, Error, Identity, Registry, RuntimeChange, TokenUser, Version,
+    Actor, Credential, Error, Identity, Noun, Registry, RuntimeChange, TokenUser, Version,
     state::Event as VersionEvent,
 };
 use krt_remote::Stores;
@@ -271,7 +271,8 @@ impl Team {
         if let Some(nats) = &self.launch.nats {
             nats.remove(&runtime, None).await?;
         }
-        self.store_set.delete(&runtime).await?;
+        // Until the registry has forgotten the runtime, too.
+        let _deletion = self.store_set.delete(&runtime).await?;
         let id = runtime.clone();
         self.with_registry(move |registry| registry.delete_runtime(&actor, &id)).await?;
         self.set_hosts().await?;
@@ -283,6 +284,9 @@ impl Team {
     pub async fn stores(&self, runtime: &Name) -> Result<Arc<Stores>, crate::Error> {
         let id = runtime.clone();
         self.with_registry(move |registry| registry.runtime(&id)).await?;
+        if self.store_set.is_deleting(runtime) {
+            return Err(crate::Error::missing(Noun::Runtime, runtime.as_str()));
+        }
         Ok(self.store_set.open(runtime).await?)
     }
 

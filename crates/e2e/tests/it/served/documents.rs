@@ -1,6 +1,7 @@
 //! Documents in MongoDB.
 
 use super::{Served, package};
+use crate::support::eventually;
 use bson::Document;
 use futures::TryStreamExt as _;
 use http::{Method, StatusCode};
@@ -117,7 +118,19 @@ async fn mongodb_may_go_away_and_come_back() {
     assert_eq!(served.ask("shop", "find", "").await.unwrap(), "apples plums");
     assert_eq!(served.store("shop", "documents").await["up"], true);
     served.stop("shop", "v1").await;
-    assert_eq!(delete().await.status, StatusCode::NO_CONTENT);
+
+    // A deletion that waits for MongoDB holds up no other runtime.
+    served.runtime("other").await;
+    link.hold();
+    let logs = async |runtime: &str| served.team.api.get(&format!("/runtimes/{runtime}/logs")).await.status;
+    let meanwhile = async {
+        let begun = async || (logs("shop").await == StatusCode::NOT_FOUND).then_some(());
+        eventually("the deletion has begun", begun).await;
+        assert_eq!(logs("other").await, StatusCode::OK);
+        link.restore();
+    };
+    let (deleted, ()) = tokio::join!(delete(), meanwhile);
+    assert_eq!(deleted.status, StatusCode::NO_CONTENT);
     assert_eq!(count(&server, "shop", "things").await, 0);
     served.team.stop().await;
 }
