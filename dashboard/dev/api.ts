@@ -691,6 +691,7 @@ const ROUTES: [string, Role | "none", Reply][] = [
     },
   ],
   ["GET /runtimes/:runtime", "viewer", findRuntime],
+  ["GET /runtimes/:runtime/stores", "viewer", (context) => world.stores(findRuntime(context).id)],
   [
     "PATCH /runtimes/:runtime",
     "admin",

@@ -14,6 +14,7 @@ import type {
   Methods,
   Request,
   Runtime,
+  RuntimeStore,
   State,
   Token,
   User,
@@ -146,6 +147,47 @@ function runtime(id: string, name: string, description: string, age: number, hos
     versions: 0,
     states: {},
   };
+}
+
+/** The runtime `prices` has its data elsewhere; the others have it in the data folder. */
+export function stores(id: string): RuntimeStore[] {
+  const elsewhere = id === "prices";
+  const here = {
+    kept_by: "folder" as const,
+    address: null,
+    database: null,
+    up: true,
+    reason: null,
+    waiting: 0,
+    dropped: 0,
+    deleted_with_runtime: true,
+  };
+  if (!elsewhere)
+    return [
+      { ...here, holds: "documents" },
+      { ...here, holds: "measurements" },
+    ];
+  return [
+    {
+      ...here,
+      holds: "documents",
+      kept_by: "mongodb",
+      address: "mongodb://db.example.org",
+      database: "prices-data",
+    },
+    {
+      ...here,
+      holds: "measurements",
+      kept_by: "influxdb",
+      address: "http://metrics.example.org:8086",
+      database: "prices",
+      up: false,
+      reason: "connection refused",
+      waiting: 1280,
+      deleted_with_runtime: false,
+    },
+    { ...here, holds: "messages", kept_by: "nats", address: "nats://nats.example.org:4222" },
+  ];
 }
 
 export const versions: Version[] = [

@@ -476,3 +476,20 @@ test("the nodes of a version show what they have learnt of batches, and their GP
     expect(await row("output").getByText("GPU").count()).toBe(0);
   });
 });
+
+test("servers that take no data are named, and so is what a deletion does there", async () => {
+  await as("ada", async (page) => {
+    await page.goto("/runtimes/prices/versions");
+    await page.getByText("InfluxDB at http://metrics.example.org:8086 takes no measurements").waitFor();
+    await page.getByText("1,280 measurements wait on the server's disk.").waitFor();
+    await page.getByLabel("More for Prices", { exact: true }).click();
+    await page.getByRole("menuitem", { name: "Delete…" }).click();
+    const dialog = page.getByRole("alertdialog");
+    await dialog.getByText("Also deletes prices-data in MongoDB at mongodb://db.example.org.").waitFor();
+    await dialog.getByText("Keeps prices in InfluxDB at http://metrics.example.org:8086.").waitFor();
+    await expectAccessible(page);
+    await page.goto("/runtimes/digits/versions");
+    await page.getByRole("heading", { name: "Digits" }).waitFor();
+    expect(await page.getByText("takes no").count()).toBe(0);
+  });
+});

@@ -2,7 +2,7 @@
 
 use crate::{
     Error, audit, board, call, config, docs, event, graph, log, measurement, operations, prediction, request,
-    runtime, schema, server, session, token, user, version,
+    runtime, schema, server, session, store, token, user, version,
 };
 use utoipa::{
     PartialSchema, ToSchema,
@@ -109,6 +109,9 @@ fn schemas(components: ComponentsBuilder) -> ComponentsBuilder {
         runtime::Runtime,
         runtime::NewRuntime,
         runtime::RuntimeChange,
+        store::RuntimeStore,
+        store::Content,
+        store::Keeper,
         schema::State,
         schema::Action,
         version::Version,

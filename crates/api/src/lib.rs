@@ -1,7 +1,8 @@
 //! The requests and responses of the API of `krt serve` and `krt run`: types without I/O, which the server, the
 //! command line and the tests share.
 //!
-//! - One module per noun: [`server`], [`session`], [`user`], [`token`], [`audit`], [`runtime`], [`version`],
+//! - One module per noun: [`server`], [`session`], [`user`], [`token`], [`audit`], [`runtime`], [`store`],
+//!   [`version`],
 //!   [`config`], [`graph`], [`log`], [`request`], [`measurement`], [`board`], [`prediction`], [`docs`],
 //!   [`call`], [`event`].
 //! - [`error`]: why a request was refused.
@@ -27,6 +28,7 @@ pub mod runtime;
 mod schema;
 pub mod server;
 pub mod session;
+pub mod store;
 pub mod token;
 pub mod user;
 pub mod version;

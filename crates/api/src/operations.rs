@@ -16,6 +16,7 @@ use crate::{
     schema,
     server::Server,
     session::{ChangePassword, Me, Session, SignIn},
+    store::RuntimeStore,
     token::{CreatedToken, NewToken, Token},
     user::{NewUser, User, UserChange},
     version::{Comment, Version},
@@ -59,7 +60,8 @@ const REFUSALS: [(u16, &str, &str); 13] = [
     (
         503,
         "Unavailable",
-        "The version does not run, the server stops, its disk is full, or too many users sign in at this moment.",
+        "The version does not run, the server stops, its disk is full, too many users sign in at this moment, or \
+         MongoDB, InfluxDB or NATS do not answer.",
     ),
     (502, "NotSignedIn", "The browser is not signed in; a page says why."),
 ];
@@ -449,9 +451,21 @@ fn runtimes() -> Vec<Draft> {
             "runtimes",
             "Delete a runtime with everything that it stored; none of its versions may run",
         )
+        .description(
+            "Deletes its databases in MongoDB and InfluxDB, and its messages and dead letters in NATS, too; \
+             `/runtimes/{runtime}/stores` names them. If one of these servers does not answer (503), the runtime \
+             stays, and a later attempt deletes what is left.",
+        )
         .role(Role::Admin)
         .query(comment())
-        .or([409]),
+        .or([409, 503]),
+        Draft::get(
+            format!("{RUNTIME}/stores"),
+            "stores",
+            "runtimes",
+            "Where a runtime keeps its data, and whether that takes data now",
+        )
+        .list::<RuntimeStore>(),
     ]
 }
 
@@ -479,8 +493,12 @@ fn versions() -> Vec<Draft> {
             .or([409, 422, 503]),
         Draft::get(VERSION, "version", "versions", "One version").one::<Version>(),
         Draft::delete(VERSION, "deleteVersion", "versions", "Delete a version that does not run")
+            .description(
+                "Deletes its messages and dead letters in NATS, too, or fails if NATS does not answer (503). What it \
+                 stored belongs to its runtime, and stays.",
+            )
             .query(comment())
-            .or([409]),
+            .or([409, 503]),
         Draft::get(format!("{VERSION}/package"), "package", "versions", "The package, as it was uploaded")
             .role(Role::Manager)
             .gives(200, response("The `.krt` file.", BINARY, binary())),
@@ -601,7 +619,8 @@ fn logs() -> Vec<Draft> {
             "requests",
             "One request: its hops, its logs, and what its handlers stored",
         )
-        .one::<RequestDetail>(),
+        .one::<RequestDetail>()
+        .or([503]),
     ]
 }
 
@@ -671,7 +690,8 @@ fn predictions() -> Vec<Draft> {
             .query(span())
             .query([short("predicted", 255), short("true_value", 255), parameter("error", error).build()])
             .query(page(NUMBER, 100, 500))
-            .one::<PredictionPage>(),
+            .one::<PredictionPage>()
+            .or([503]),
         Draft::get(
             format!("{path}/summary"),
             "predictionSummary",
@@ -682,6 +702,6 @@ fn predictions() -> Vec<Draft> {
         .query(span())
         .query([every().build()])
         .one::<PredictionSummary>()
-        .or([422]),
+        .or([422, 503]),
     ]
 }

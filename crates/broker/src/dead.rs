@@ -4,7 +4,7 @@ use crate::{
     Connection, Envelope, Error, Headers,
     message::RawMessage,
     stream,
-    subject::{Stage, dead_stream},
+    subject::{Namespace, Stage},
 };
 use async_nats::{
     HeaderMap,
@@ -112,11 +112,11 @@ pub struct DeadLetters {
 
 impl DeadLetters {
     /// Opens the stream of a version's dead letters.
-    pub async fn open(connection: &Connection, runtime: &str, version: &Name) -> Result<Self, Error> {
+    pub async fn open(connection: &Connection, namespace: &Namespace, version: &Name) -> Result<Self, Error> {
         stream::prepare(connection, &[], stream::Limits::default()).await?;
         let context = connection.jetstream();
-        let stream = stream::ensure_dead(&context, &dead_stream(runtime, version), None).await?;
-        let subjects = format!("{runtime}-{version}-");
+        let stream = stream::ensure_dead(&context, &namespace.dead_stream(version), None).await?;
+        let subjects = format!("{}-", namespace.stream(version));
         Ok(Self { context, stream, subjects })
     }
 

@@ -46,4 +46,4 @@ pub use intake::{Incoming, Intake};
 pub use listener::{Listener, Received};
 pub use private::PrivateStream;
 pub use sender::{Message, Sender};
-pub use subject::{StageRef, WireProtocol};
+pub use subject::{Namespace, StageRef, WireProtocol};

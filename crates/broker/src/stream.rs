@@ -4,13 +4,16 @@ mod replicas;
 
 use crate::{
     Connection, Error,
-    subject::{Stage, WireProtocol},
+    subject::{Namespace, Stage, WireProtocol},
 };
 use async_nats::jetstream::{
-    self,
+    self, ErrorCode,
     consumer::{AckPolicy, DeliverPolicy, Info, pull},
+    context::{DeleteStreamError, DeleteStreamErrorKind},
     stream::{Config, RetentionPolicy, StorageType, Stream},
 };
+use futures::TryStreamExt as _;
+use krt_model::name::Name;
 use std::time::Duration;
 
 /// Limits on the messages of JetStream.
@@ -44,9 +47,7 @@ const MAX_IN_FLIGHT: i64 = 100_000;
 /// A message is kept only for consumers that exist when it arrives, so every engine creates all of them.
 pub async fn prepare(connection: &Connection, stages: &[Stage], limits: Limits) -> Result<(), Error> {
     let context = connection.jetstream();
-    if !connection.client().server_info().jetstream {
-        return Err(Error::NoJetStream { address: connection.address().clone() });
-    }
+    require(connection)?;
     for stage in stages {
         ensure(&context, stage, limits).await?;
     }
@@ -54,6 +55,14 @@ pub async fn prepare(connection: &Connection, stages: &[Stage], limits: Limits) 
         ensure_dead(&context, &stage.dead, limits.replicas).await?;
     }
     Ok(())
+}
+
+/// Fails where the server has no JetStream.
+pub fn require(connection: &Connection) -> Result<(), Error> {
+    match connection.client().server_info().jetstream {
+        true => Ok(()),
+        false => Err(Error::NoJetStream { address: connection.address().clone() }),
+    }
 }
 
 /// Creates the stream of a stage that another runner serves, if it is missing. Removes an unused consumer
@@ -67,6 +76,36 @@ pub async fn prepare_external(connection: &Connection, stage: &Stage, limits: Li
         removed.map_err(|error| failed(what, "removed", &error))?;
     }
     Ok(())
+}
+
+/// Removes the streams of a version on a team's server, with what waits in them and its dead letters, or those of
+/// all versions of the runtime. Missing ones are no error.
+pub async fn remove(
+    connection: &Connection,
+    namespace: &Namespace,
+    version: Option<&Name>,
+) -> Result<(), Error> {
+    let context = connection.jetstream();
+    let names: Vec<String> = context
+        .stream_names()
+        .try_filter(|name| std::future::ready(namespace.has_stream(name, version)))
+        .try_collect()
+        .await
+        .map_err(|error| failed("the streams".to_owned(), "listed", &error))?;
+    for name in names {
+        match context.delete_stream(&name).await {
+            Err(error) if !is_missing(&error) => {
+                return Err(failed(format!("the stream `{name}`"), "removed", &error));
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+fn is_missing(error: &DeleteStreamError) -> bool {
+    let code = ErrorCode::STREAM_NOT_FOUND;
+    matches!(error.kind(), DeleteStreamErrorKind::JetStream(error) if error.error_code() == code)
 }
 
 /// Creates the stream and the consumer of a stage, if they are missing. Returns how long the server waits for

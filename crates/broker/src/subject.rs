@@ -17,6 +17,83 @@ pub enum WireProtocol {
     JetStream,
 }
 
+/// The runtime of a version, and how its name appears in subjects and streams.
+///
+/// Two versions with different names, or of different runtimes, have no subject and no stream in common within one
+/// namespace of the second kind. Names of versions contain no `_`, and neither do those of a server's runtimes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Namespace {
+    runtime: String,
+    served: bool,
+}
+
+impl Namespace {
+    /// The names of KRT v1's runners: a NATS server for one runtime. Subjects of core NATS do not name it.
+    pub fn of_runtime(runtime: impl Into<String>) -> Self {
+        Self { runtime: runtime.into(), served: false }
+    }
+
+    /// The names of a team's server, whose runtimes share a NATS server.
+    pub fn of_server(runtime: impl Into<String>) -> Self {
+        Self { runtime: runtime.into(), served: true }
+    }
+
+    /// Returns the runtime's id.
+    pub fn runtime(&self) -> &str {
+        &self.runtime
+    }
+
+    /// Returns the version in a subject of core NATS.
+    fn core(&self, version: &Name) -> String {
+        if self.served { format!("{}.{version}", self.runtime) } else { version.to_string() }
+    }
+
+    /// Returns the version in the name of a stream, which has no dots.
+    pub(crate) fn stream(&self, version: &Name) -> String {
+        format!("{}{}{version}", self.runtime, self.separator())
+    }
+
+    fn separator(&self) -> char {
+        if self.served { '_' } else { '-' }
+    }
+
+    /// Returns the stream of dead letters. Names of runtimes have no capitals, so it cannot collide.
+    pub fn dead_stream(&self, version: &Name) -> String {
+        format!("{DEAD}{}", self.stream(version))
+    }
+
+    /// Returns the subject on which other runners save documents.
+    pub fn mongo_writer(&self, version: &Name) -> String {
+        format!("{}-mongo-writer", self.stream(version))
+    }
+
+    /// Returns the subject of messages between krt's engines about a version; `about` is one word.
+    pub fn engine_subject(&self, version: &Name, about: &str) -> String {
+        let served = if self.served { "served." } else { "" };
+        format!("krt.{served}{}.{version}.{about}", self.runtime)
+    }
+
+    /// Returns whether a stream belongs to a version, or to any version of the runtime. False for the names of
+    /// KRT v1's runners, which do not tell where the version's name begins.
+    pub(crate) fn has_stream(&self, stream: &str, version: Option<&Name>) -> bool {
+        let name = stream.strip_prefix(DEAD).unwrap_or(stream);
+        let Some((runtime, rest)) = name.split_once(self.separator()) else { return false };
+        if !self.served || runtime != self.runtime {
+            return false;
+        }
+        let Some(version) = version.map(Name::as_str) else { return true };
+        // The name of an RPC has no hyphens.
+        let of_rpc = |rpc: &str| !rpc.is_empty() && !rpc.contains('-');
+        match stream.starts_with(DEAD) {
+            true => rest == version,
+            false => rest.rsplit_once('-').is_some_and(|(name, rpc)| name == version && of_rpc(rpc)),
+        }
+    }
+}
+
+/// The start of the names of streams of dead letters.
+const DEAD: &str = "DEAD-";
+
 /// Returns whether a subject is an inbox, on which a client may wait for an answer.
 ///
 /// The sender of a message names the subject of its answer. The engine may publish to subjects that the
@@ -30,8 +107,8 @@ pub fn is_inbox(subject: &str) -> bool {
 /// One stage of a workflow, by reference.
 #[derive(Debug, Clone, Copy)]
 pub struct StageRef<'a> {
-    /// The runtime's id, which is part of the database's name, and in JetStream of the stream's.
-    pub runtime: &'a str,
+    /// The runtime of the version.
+    pub namespace: &'a Namespace,
     /// The version.
     pub version: &'a Version,
     /// The workflow.
@@ -55,10 +132,10 @@ impl StageRef<'_> {
     pub fn input(&self, protocol: WireProtocol) -> String {
         match (protocol, self.position) {
             (WireProtocol::Core, 0) => {
-                format!("{}-{}-entrypoint", self.version.name, self.workflow.entrypoint)
+                format!("{}-{}-entrypoint", self.core(), self.workflow.entrypoint)
             }
             (WireProtocol::Core, _) => {
-                format!("{}-{}-{}", self.version.name, self.workflow.entrypoint, self.turn())
+                format!("{}-{}-{}", self.core(), self.workflow.entrypoint, self.turn())
             }
             (WireProtocol::JetStream, _) => format!("{}.{}", self.stream(), self.turn()),
         }
@@ -81,12 +158,12 @@ impl StageRef<'_> {
 
     /// Returns the workflow's stream. JetStream only.
     pub fn stream(&self) -> String {
-        format!("{}-{}-{}", self.runtime, self.version.name, self.workflow.entrypoint)
+        format!("{}-{}", self.namespace.stream(&self.version.name), self.workflow.entrypoint)
     }
 
     /// Returns the subject on which other runners save documents.
     pub fn mongo_writer(&self) -> String {
-        mongo_writer(self.runtime, &self.version.name)
+        self.namespace.mongo_writer(&self.version.name)
     }
 
     /// Returns the subject of the workflow's answers, on which the entrypoint listens. JetStream only.
@@ -108,8 +185,12 @@ impl StageRef<'_> {
             consumer: self.consumer(),
             workflow: self.workflow.name.to_string(),
             node: self.node().to_string(),
-            dead: dead_stream(self.runtime, &self.version.name),
+            dead: self.namespace.dead_stream(&self.version.name),
         }
+    }
+
+    fn core(&self) -> String {
+        self.namespace.core(&self.version.name)
     }
 
     /// Returns the node's name, with a number if the workflow visits it more than once.
@@ -148,21 +229,6 @@ impl Stage {
 
 fn answers(stream: &str) -> String {
     format!("{stream}.entrypoint")
-}
-
-/// Returns the stream of dead letters. Names of runtimes have no capitals, so it cannot collide.
-pub fn dead_stream(runtime: &str, version: &Name) -> String {
-    format!("DEAD-{runtime}-{version}")
-}
-
-/// Returns the subject on which other runners save documents.
-pub fn mongo_writer(runtime: &str, version: &Name) -> String {
-    format!("{runtime}-{version}-mongo-writer")
-}
-
-/// Returns the subject of messages between krt's engines about a version; `about` is one word.
-pub fn engine_subject(runtime: &str, version: &Name, about: &str) -> String {
-    format!("krt.{runtime}.{version}.{about}")
 }
 
 struct Visit<'a> {
@@ -237,8 +303,9 @@ pub(crate) mod tests {
     #[test]
     fn a_workflow_of_each_protocol() {
         let version = version(&[0, 1, 0]);
+        let namespace = Namespace::of_runtime("shop");
         let at = |position| StageRef {
-            runtime: "shop",
+            namespace: &namespace,
             version: &version,
             workflow: &version.workflows[0],
             position,
@@ -253,10 +320,79 @@ pub(crate) mod tests {
         let ends = [stream[1], stream[2], "shop-shop-v1-Buy.entrypoint"];
         assert_eq!(outputs(WireProtocol::JetStream), ends.map(|end| Some(end.to_owned())));
         assert_eq!(at(0).mongo_writer(), "shop-shop-v1-mongo-writer");
-        assert_eq!(dead_stream("shop", &version.name), "DEAD-shop-shop-v1");
-        assert_eq!(engine_subject("shop", &version.name, "present"), "krt.shop.shop-v1.present");
+        assert_eq!(namespace.dead_stream(&version.name), "DEAD-shop-shop-v1");
+        assert_eq!(namespace.engine_subject(&version.name, "present"), "krt.shop.shop-v1.present");
         assert_eq!(at(1).queue_group(), "queue_shop-v1-Buy-model");
         assert_eq!(at(1).consumer(), "shop-v1-model");
         assert!(at(2).is_last() && !at(1).is_last());
+    }
+
+    #[test]
+    fn a_workflow_of_a_server() {
+        let version = version(&[0, 1]);
+        let namespace = Namespace::of_server("shop");
+        let at = |position| StageRef {
+            namespace: &namespace,
+            version: &version,
+            workflow: &version.workflows[0],
+            position,
+        };
+        let inputs = |protocol| [0, 1].map(|position| at(position).input(protocol));
+        assert_eq!(inputs(WireProtocol::Core), ["shop.shop-v1-Buy-entrypoint", "shop.shop-v1-Buy-model"]);
+        assert_eq!(inputs(WireProtocol::JetStream), ["shop_shop-v1-Buy.etl", "shop_shop-v1-Buy.model"]);
+        assert_eq!(at(1).output(WireProtocol::JetStream).unwrap(), "shop_shop-v1-Buy.entrypoint");
+        assert_eq!(at(0).mongo_writer(), "shop_shop-v1-mongo-writer");
+        assert_eq!(namespace.dead_stream(&version.name), "DEAD-shop_shop-v1");
+        assert_eq!(namespace.engine_subject(&version.name, "present"), "krt.served.shop.shop-v1.present");
+    }
+
+    #[test]
+    fn versions_of_a_server_do_not_meet() {
+        let name = |text: &str| Name::parse(text).unwrap();
+        let subjects = |runtime: &str, version_name: &str| {
+            let namespace = Namespace::of_server(runtime);
+            let version = Version { name: name(version_name), ..version(&[0, 1]) };
+            let place = |position| StageRef {
+                namespace: &namespace,
+                version: &version,
+                workflow: &version.workflows[0],
+                position,
+            };
+            let mut all: Vec<_> = [WireProtocol::Core, WireProtocol::JetStream]
+                .into_iter()
+                .flat_map(|protocol| [0, 1].map(|position| place(position).input(protocol)))
+                .collect();
+            all.extend([place(0).stream(), place(0).mongo_writer(), place(0).entrypoint()]);
+            all.extend([namespace.dead_stream(&version.name), namespace.engine_subject(&version.name, "x")]);
+            all
+        };
+        let pairs = [("a", "b-c"), ("a-b", "c"), ("a", "b"), ("a-b", "b-c"), ("a", "c"), ("krt", "a")];
+        let mut all: Vec<_> =
+            pairs.iter().flat_map(|(runtime, version)| subjects(runtime, version)).collect();
+        let count = all.len();
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), count);
+    }
+
+    #[test]
+    fn the_streams_of_a_version() {
+        let namespace = Namespace::of_server("shop");
+        let v1 = Name::parse("v1").unwrap();
+        for (stream, of_runtime, of_version) in [
+            ("shop_v1-Buy", true, true),
+            ("shop_v1-buy_all", true, true),
+            ("DEAD-shop_v1", true, true),
+            ("shop_v1-b-Buy", true, false),
+            ("DEAD-shop_v1-b", true, false),
+            ("shop_v2-Buy", true, false),
+            ("shop-eu_v1-Buy", false, false),
+            ("shop-v1-Buy", false, false),
+            ("shop", false, false),
+        ] {
+            let found = (namespace.has_stream(stream, None), namespace.has_stream(stream, Some(&v1)));
+            assert_eq!(found, (of_runtime, of_version), "{stream}");
+        }
+        assert!(!Namespace::of_runtime("shop").has_stream("shop-v1-Buy", None));
     }
 }

@@ -126,6 +126,7 @@ from! { hinted:
     krt_remote::Error,
     krt_runtime::Error,
     krt_runtime::gpus::Error,
+    krt_runtime::nats::ServerError,
     krt_serve::Error,
     krt_store::Error,
     krt_store::PointError,

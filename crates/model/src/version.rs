@@ -27,6 +27,14 @@ pub struct Version {
     pub workflows: Vec<Workflow>,
 }
 
+impl Version {
+    /// The nodes that `krt` runs, by index: all but those that are left to other runners.
+    pub fn own_nodes(&self) -> impl Iterator<Item = usize> {
+        let own = |(index, node): (usize, &Node)| (node.run.runner != Runner::External).then_some(index);
+        self.nodes.iter().enumerate().filter_map(own)
+    }
+}
+
 /// A configuration value from outside the package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Variable {

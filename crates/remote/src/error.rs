@@ -45,6 +45,15 @@ pub enum Error {
         /// The driver's error.
         source: mongodb::error::Error,
     },
+    /// InfluxDB refused, or could not be reached.
+    #[error("InfluxDB at `{address}` failed: {reason}")]
+    #[diagnostic(help("is it up, and may the user delete the database?"))]
+    Influx {
+        /// Its address.
+        address: Address,
+        /// What it said, or why it could not.
+        reason: String,
+    },
     /// The folder for waiting measurements cannot be used.
     #[error("cannot use the folder `{}`", path.display())]
     Spool {
@@ -56,4 +65,14 @@ pub enum Error {
     /// The system's certificates cannot be read.
     #[error("cannot read the certificates that the system trusts")]
     Certificates(#[source] io::Error),
+}
+
+impl Error {
+    /// Whether the server is the reason, rather than this machine or the request.
+    pub fn is_elsewhere(&self) -> bool {
+        match self {
+            Self::Connect { .. } | Self::Mongo { .. } | Self::Influx { .. } => true,
+            Self::Store(_) | Self::Address { .. } | Self::Spool { .. } | Self::Certificates(_) => false,
+        }
+    }
 }

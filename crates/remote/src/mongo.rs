@@ -18,8 +18,17 @@ use tokio::sync::Semaphore;
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// The memory of documents in flight, in KiB, as in the embedded store.
 const BUDGET: u32 = 64 << 10;
+/// The database that a check of the connection names; it needs no rights there.
+const PINGED: &str = "admin";
 /// The server's code for a second document with the same `_id`.
 const DUPLICATE_KEY: i32 = 11000;
+
+/// A server, whose connections the databases of all runtimes share. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct MongoServer {
+    client: Client,
+    address: Address,
+}
 
 /// The database of a runtime. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -29,15 +38,58 @@ pub struct Mongo {
     budget: Arc<Semaphore>,
 }
 
-impl Mongo {
-    /// Opens the database `<runtime>-data`, and sends one request to check the connection.
-    pub async fn connect(address: &Address, runtime: &str) -> Result<Self, Error> {
+impl MongoServer {
+    /// Connects, and sends one request to check the connection.
+    pub async fn connect(address: &Address) -> Result<Self, Error> {
         let options = parse(address).await?;
         let failed = |source| Error::Connect { address: address.clone(), source };
         let client = Client::with_options(options).map_err(failed)?;
-        let database = client.database(&format!("{runtime}-data"));
-        database.run_command(doc! { "ping": 1 }).await.map_err(failed)?;
-        Ok(Self { database, address: address.clone(), budget: Arc::new(Semaphore::new(BUDGET as usize)) })
+        ping(&client).await.map_err(failed)?;
+        Ok(Self { client, address: address.clone() })
+    }
+
+    /// The database of a runtime.
+    pub fn database(&self, runtime: &str) -> Mongo {
+        let database = self.client.database(&database_name(runtime));
+        let budget = Arc::new(Semaphore::new(BUDGET as usize));
+        Mongo { database, address: self.address.clone(), budget }
+    }
+}
+
+/// Sends one request, to check the connection.
+async fn ping(client: &Client) -> Result<(), mongodb::error::Error> {
+    client.database(PINGED).run_command(doc! { "ping": 1 }).await.map(drop)
+}
+
+/// The name of a runtime's database.
+pub fn database_name(runtime: &str) -> String {
+    format!("{runtime}-data")
+}
+
+impl Mongo {
+    /// Opens the database `<runtime>-data`, and sends one request to check the connection.
+    pub async fn connect(address: &Address, runtime: &str) -> Result<Self, Error> {
+        Ok(MongoServer::connect(address).await?.database(runtime))
+    }
+
+    /// The server's address.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// The name of the database.
+    pub fn name(&self) -> &str {
+        self.database.name()
+    }
+
+    /// Sends one request, to check the connection.
+    pub async fn check(&self) -> Result<(), Error> {
+        ping(self.database.client()).await.map_err(|source| self.failure(source))
+    }
+
+    /// Deletes the database with all its documents, including those that others have put there.
+    pub(crate) async fn delete(&self) -> Result<(), Error> {
+        self.database.drop().await.map_err(|source| self.failure(source))
     }
 
     /// Saves a document; see [`Documents::save`](crate::Documents::save).

@@ -13,7 +13,7 @@ use crate::{
     node::{Launch, Lifeline, Node, NodeGpus, Nodes, Plain, StartError, WINDOW, frame},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use krt_model::version::Runner;
+use krt_model::{name::Name, version::Runner};
 use krt_package::{Package, open_inference};
 use krt_remote::Documents;
 use std::{
@@ -73,6 +73,13 @@ pub enum Error {
         /// The limit.
         limit: usize,
     },
+    /// A node of another runner needs a broker.
+    #[error("node `{node}` is left to another runner (`runner: external`), which speaks over NATS")]
+    #[diagnostic(help("--nats nats://HOST:4222"))]
+    NeedsNats {
+        /// The node.
+        node: Name,
+    },
     /// The broker cannot be used.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -82,6 +89,10 @@ pub enum Error {
 impl Engine {
     /// Assembles the parts, without starting them. `has_ingress`: whether this engine receives requests.
     pub async fn build(mut parts: Parts, has_ingress: bool) -> Result<Self, Error> {
+        let external = parts.package.version.nodes.iter().find(|node| node.run.runner == Runner::External);
+        if let (Some(node), None) = (external, &parts.broker) {
+            return Err(Error::NeedsNats { node: node.name.clone() });
+        }
         let routes = ingress::routes(&parts.package, parts.options.requests.message);
         let (flow, broker) = flow(&mut parts, &routes).await?;
         let nodes = nodes(&parts, &flow);
@@ -120,6 +131,11 @@ impl Engine {
     /// Its ingress.
     pub fn ingress(&self) -> &Arc<Ingress> {
         &self.ingress
+    }
+
+    /// Returns the state of the NATS server that carries its messages, if one does.
+    pub fn nats(&self) -> Option<nats::ServerState> {
+        self.broker.as_ref().map(|nats| nats.server())
     }
 
     /// Returns the names of the nodes that run here.

@@ -1,10 +1,11 @@
 //! A team or a single package, as the API sees it.
 
-use crate::{Error, Solo, Team, blocking, team::RuntimeStores};
+use crate::{Error, Solo, Team, blocking};
 use krt_model::{name::Name, team::State};
 use krt_package::Package;
 use krt_registry::{Runtime, Version};
-use krt_runtime::{Engine, ingress::Ingress, ingress::Lease};
+use krt_remote::Stores;
+use krt_runtime::{Engine, ingress::Ingress, ingress::Lease, nats::ServerState};
 use krt_store::Store;
 use std::sync::Arc;
 
@@ -88,13 +89,21 @@ impl Backend {
     }
 
     /// A runtime's stores.
-    pub async fn stores(&self, runtime: &Name) -> Result<Arc<RuntimeStores>, Error> {
+    pub async fn stores(&self, runtime: &Name) -> Result<Arc<Stores>, Error> {
         match self {
             Self::Team(team) => team.stores(runtime).await,
             Self::Solo(solo) => {
                 solo.check_runtime(runtime)?;
                 Ok(solo.stores())
             }
+        }
+    }
+
+    /// The state of the NATS server that carries the messages of a runtime, if one does.
+    pub fn nats(&self, runtime: &Name) -> Option<ServerState> {
+        match self {
+            Self::Team(team) => team.nats(),
+            Self::Solo(solo) => solo.check_runtime(runtime).ok().and_then(|()| solo.engine().nats()),
         }
     }
 

@@ -17,6 +17,10 @@ pub enum Error {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Remote(#[from] krt_remote::Error),
+    /// An error of NATS.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Nats(#[from] krt_runtime::nats::ServerError),
     /// The package cannot be read.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -29,12 +33,21 @@ impl Error {
         krt_registry::Error::Missing { noun, name: name.to_owned() }.into()
     }
 
+    /// Whether a server elsewhere is the reason: MongoDB, InfluxDB or NATS.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        match self {
+            Self::Nats(_) => true,
+            Self::Remote(error) => error.is_elsewhere(),
+            Self::Registry(_) | Self::Store(_) | Self::Package(_) => false,
+        }
+    }
+
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
             Self::Registry(error) => error.fault(),
             Self::Store(error) => of_store(error),
-            Self::Remote(_) | Self::Package(_) => Fault::Operator,
+            Self::Remote(_) | Self::Nats(_) | Self::Package(_) => Fault::Operator,
         }
     }
 }

@@ -2,10 +2,11 @@
 
 use crate::{
     Error,
-    team::{Files, RuntimeStores, describe},
+    team::{Files, describe},
 };
 use krt_model::{name::Name, team::State};
 use krt_registry::{Noun, Runtime, Timestamp, Version};
+use krt_remote::Stores;
 use krt_runtime::Engine;
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
@@ -13,21 +14,21 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 #[derive(Debug)]
 pub struct Solo {
     engine: Arc<Engine>,
-    stores: Arc<RuntimeStores>,
+    stores: Arc<Stores>,
     since: Timestamp,
 }
 
 impl Solo {
     /// Wraps a running engine.
-    pub fn new(engine: Arc<Engine>, stores: RuntimeStores) -> Self {
-        Self { engine, stores: Arc::new(stores), since: Timestamp::now() }
+    pub fn new(engine: Arc<Engine>, stores: Arc<Stores>) -> Self {
+        Self { engine, stores, since: Timestamp::now() }
     }
 
     pub(crate) fn engine(&self) -> &Arc<Engine> {
         &self.engine
     }
 
-    pub(crate) fn stores(&self) -> Arc<RuntimeStores> {
+    pub(crate) fn stores(&self) -> Arc<Stores> {
         Arc::clone(&self.stores)
     }
 

@@ -55,7 +55,8 @@ const WORDS: Record<Action, Words> = {
     text: "Delete",
     icon: <Trash2 aria-hidden size={14} />,
     danger: true,
-    says: () => "Deletes the package and its configuration. This cannot be undone.",
+    says: () =>
+      "Deletes the package and its configuration, and the messages that NATS keeps for it. What it stored stays with the runtime. This cannot be undone.",
   },
 };
 

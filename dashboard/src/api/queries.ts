@@ -50,6 +50,12 @@ export const runtime = (runtime: string) =>
     queryFn: () => take(client.GET("/runtimes/{runtime}", { params: { path: { runtime } } })),
   });
 
+export const stores = (runtime: string) =>
+  queryOptions({
+    queryKey: ["stores", runtime],
+    queryFn: () => take(client.GET("/runtimes/{runtime}/stores", { params: { path: { runtime } } })),
+  });
+
 export const versions = (runtime: string) =>
   queryOptions({
     queryKey: ["runtimes", runtime, "versions"],

@@ -284,12 +284,34 @@ export interface paths {
         get: operations["runtime"];
         put?: never;
         post?: never;
-        /** Delete a runtime with everything that it stored; none of its versions may run */
+        /**
+         * Delete a runtime with everything that it stored; none of its versions may run
+         * @description Deletes its databases in MongoDB and InfluxDB, and its messages and dead letters in NATS, too; `/runtimes/{runtime}/stores` names them. If one of these servers does not answer (503), the runtime stays, and a later attempt deletes what is left.
+         */
         delete: operations["deleteRuntime"];
         options?: never;
         head?: never;
         /** Change name, description or host names */
         patch: operations["changeRuntime"];
+        trace?: never;
+    };
+    "/runtimes/{runtime}/stores": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                runtime: components["schemas"]["Name"];
+            };
+            cookie?: never;
+        };
+        /** Where a runtime keeps its data, and whether that takes data now */
+        get: operations["stores"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/runtimes/{runtime}/rollback": {
@@ -348,7 +370,10 @@ export interface paths {
         get: operations["version"];
         put?: never;
         post?: never;
-        /** Delete a version that does not run */
+        /**
+         * Delete a version that does not run
+         * @description Deletes its messages and dead letters in NATS, too, or fails if NATS does not answer (503). What it stored belongs to its runtime, and stays.
+         */
         delete: operations["deleteVersion"];
         options?: never;
         head?: never;
@@ -1020,6 +1045,11 @@ export interface components {
             /** @description The counts, by true and by predicted label. */
             counts: number[][];
         };
+        /**
+         * @description A kind of data.
+         * @enum {string}
+         */
+        Content: "documents" | "measurements" | "messages";
         /** @description A new token with its secret. */
         CreatedToken: {
             /** @description The token. */
@@ -1293,6 +1323,11 @@ export interface components {
              */
             outcome: "ok" | "error" | "died" | "timed_out" | "cancelled" | "out_of_memory";
         };
+        /**
+         * @description What keeps data.
+         * @enum {string}
+         */
+        Keeper: "folder" | "mongodb" | "influxdb" | "nats";
         /**
          * @description The severity of a log record.
          * @enum {string}
@@ -1713,6 +1748,33 @@ export interface components {
             /** @description The reason, for the audit log. */
             comment?: string;
         };
+        /** @description The place of one kind of a runtime's data. Logs, requests and boards are always in the server's data folder. */
+        RuntimeStore: {
+            /** @description The data. */
+            holds: components["schemas"]["Content"];
+            /** @description What keeps it. */
+            kept_by: components["schemas"]["Keeper"];
+            /** @description The address, without secrets; `null` for the data folder. */
+            address: string | null;
+            /** @description The database or bucket; `null` for the data folder, and for messages. */
+            database: string | null;
+            /** @description Whether it takes data now. */
+            up: boolean;
+            /** @description Why not. */
+            reason: string | null;
+            /**
+             * Format: int64
+             * @description The number of measurements that wait on the server's disk until it takes data.
+             */
+            waiting: number;
+            /**
+             * Format: int64
+             * @description The number of measurements since the start that were refused, or dropped because too many waited.
+             */
+            dropped: number;
+            /** @description Whether deleting the runtime deletes the data. */
+            deleted_with_runtime: boolean;
+        };
         /** @description The server's properties. */
         Server: {
             /** @description The version of krt. */
@@ -2059,7 +2121,7 @@ export interface components {
                 "application/json": components["schemas"]["Error"];
             };
         };
-        /** @description The version does not run, the server stops, its disk is full, or too many users sign in at this moment. */
+        /** @description The version does not run, the server stops, its disk is full, too many users sign in at this moment, or MongoDB, InfluxDB or NATS do not answer. */
         Unavailable: {
             headers: {
                 [name: string]: unknown;
@@ -2108,6 +2170,7 @@ export type ConfigChange = components['schemas']['ConfigChange'];
 export type ConfigEntry = components['schemas']['ConfigEntry'];
 export type ConfigKind = components['schemas']['ConfigKind'];
 export type Confusion = components['schemas']['Confusion'];
+export type Content = components['schemas']['Content'];
 export type CreatedToken = components['schemas']['CreatedToken'];
 export type Docs = components['schemas']['Docs'];
 export type Ending = components['schemas']['Ending'];
@@ -2123,6 +2186,7 @@ export type GraphGpu = components['schemas']['GraphGpu'];
 export type GraphNode = components['schemas']['GraphNode'];
 export type GraphWorkflow = components['schemas']['GraphWorkflow'];
 export type Hop = components['schemas']['Hop'];
+export type Keeper = components['schemas']['Keeper'];
 export type Level = components['schemas']['Level'];
 export type Limits = components['schemas']['Limits'];
 export type Log = components['schemas']['Log'];
@@ -2153,6 +2217,7 @@ export type RequestPage = components['schemas']['RequestPage'];
 export type Role = components['schemas']['Role'];
 export type Runtime = components['schemas']['Runtime'];
 export type RuntimeChange = components['schemas']['RuntimeChange'];
+export type RuntimeStore = components['schemas']['RuntimeStore'];
 export type Server = components['schemas']['Server'];
 export type Session = components['schemas']['Session'];
 export type Severity = components['schemas']['Severity'];
@@ -2827,6 +2892,7 @@ export interface operations {
             405: components["responses"]["MethodNotAllowed"];
             409: components["responses"]["Conflict"];
             500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
         };
     };
     changeRuntime: {
@@ -2862,6 +2928,33 @@ export interface operations {
             413: components["responses"]["TooLarge"];
             415: components["responses"]["Unsupported"];
             422: components["responses"]["Unprocessable"];
+            500: components["responses"]["Internal"];
+        };
+    };
+    stores: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                runtime: components["schemas"]["Name"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuntimeStore"][];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
             500: components["responses"]["Internal"];
         };
     };
@@ -3025,6 +3118,7 @@ export interface operations {
             405: components["responses"]["MethodNotAllowed"];
             409: components["responses"]["Conflict"];
             500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
         };
     };
     package: {
@@ -3625,6 +3719,7 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
         };
     };
     measurements: {
@@ -3887,6 +3982,7 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
         };
     };
     predictionSummary: {
@@ -3922,6 +4018,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             422: components["responses"]["Unprocessable"];
             500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
         };
     };
 }

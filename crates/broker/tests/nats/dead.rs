@@ -2,12 +2,12 @@
 
 use super::{Fixture, name, soon, take};
 use async_nats::HeaderMap;
-use krt_broker::{Headers, Message, dead::DeadLetters, stream::Limits};
+use krt_broker::{Headers, Message, Namespace, dead::DeadLetters, stream::Limits};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 impl Fixture {
     async fn dead(&self) -> DeadLetters {
-        DeadLetters::open(&self.connection, "shop", &name("v1")).await.unwrap()
+        DeadLetters::open(&self.connection, &Namespace::of_runtime("shop"), &name("v1")).await.unwrap()
     }
 
     /// Writes a dead letter, as any client can.

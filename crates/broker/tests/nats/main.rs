@@ -11,7 +11,7 @@ mod private;
 use async_nats::{Subscriber, jetstream};
 use bytes::Bytes;
 use krt_broker::{
-    Acker, Connection, Headers, Incoming, Intake, Message, Sender, StageRef, WireProtocol,
+    Acker, Connection, Headers, Incoming, Intake, Message, Namespace, Sender, StageRef, WireProtocol,
     connection::Options,
     stream::{self, Limits},
     subject::Stage,
@@ -78,7 +78,13 @@ fn stage() -> Stage {
             open_inference: false,
         }],
     };
-    StageRef { runtime: "shop", version: &version, workflow: &version.workflows[0], position: 0 }.stage()
+    StageRef {
+        namespace: &Namespace::of_runtime("shop"),
+        version: &version,
+        workflow: &version.workflows[0],
+        position: 0,
+    }
+    .stage()
 }
 
 impl Fixture {

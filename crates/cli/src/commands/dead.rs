@@ -3,7 +3,7 @@
 use crate::{
     error::{Context as _, Error, Result, bail, error},
     exit, output,
-    service::{NatsArgs, RemoteArgs, block_on},
+    service::{NatsArgs, RemoteArgs, RuntimeArgs, block_on},
     terminal,
 };
 use bytes::Bytes;
@@ -59,6 +59,9 @@ struct WhereArgs {
 
     #[command(flatten)]
     remote: RemoteArgs,
+
+    #[command(flatten)]
+    runtime: RuntimeArgs,
 }
 
 #[derive(Debug, Args)]
@@ -191,7 +194,7 @@ async fn open(place: &WhereArgs, path: &std::path::Path) -> Result<(DeadLetters,
         .map_err(|error| terminal::package_error(error, path))?;
     let version = &package.version;
     let connection = place.nats.connect(format!("krt dead {}", version.name)).await?;
-    let letters = DeadLetters::open(&connection, &place.remote.runtime(version), &version.name).await?;
+    let letters = DeadLetters::open(&connection, &place.runtime.namespace(version), &version.name).await?;
     Ok((letters, package))
 }
 

@@ -10,12 +10,12 @@ mod variables;
 use crate::{
     error::{Context as _, Result, bail},
     exit, output,
-    service::{NatsArgs, RemoteArgs, named, older},
+    service::{NatsArgs, RemoteArgs, RuntimeArgs, named, older},
     terminal,
     values::duration,
 };
 use clap::Args;
-use krt_broker::StageRef;
+use krt_broker::{Namespace, StageRef};
 use krt_package::Package;
 use krt_reader::CancelHandle;
 use std::{
@@ -80,6 +80,9 @@ pub(crate) struct EnvArgs {
 
     #[command(flatten)]
     remote: RemoteArgs,
+
+    #[command(flatten)]
+    runtime: RuntimeArgs,
 }
 
 /// Prints the variables.
@@ -87,21 +90,21 @@ pub(crate) fn execute(args: &EnvArgs) -> Result<ExitCode> {
     let (node, path) = named_by(args)?;
     let package = krt_reader::load(path, &CancelHandle::default())
         .map_err(|error| terminal::package_error(error, path))?;
-    let runtime = args.remote.runtime(&package.version);
+    let namespace = args.runtime.namespace(&package.version);
     let servers = servers(args)?;
     let variables = match node {
         Some(node) => {
-            let place = place(args, node, &package, &runtime)?;
+            let place = place(args, node, &package, &namespace)?;
             variables::of_node(&place, args.nats.protocol(), &package, &servers)
         }
         None => {
-            let subjects = lines::subjects(&variables::subjects(&runtime, &package, args.nats.protocol()))?;
+            let subjects = lines::subjects(&variables::subjects(&namespace, &package, args.nats.protocol()))?;
             if args.subjects_file.as_deref() == Some(Path::new("-")) {
                 output::print_json(&subjects)?;
                 return Ok(exit::SUCCESS);
             }
             let file = args.subjects_file.as_deref().map(|file| write(file, &subjects)).transpose()?;
-            variables::of_entrypoint(&runtime, &package, args.request_timeout, file, &servers)
+            variables::of_entrypoint(namespace.runtime(), &package, args.request_timeout, file, &servers)
         }
     };
     print(args, variables)?;
@@ -158,7 +161,12 @@ fn print(args: &EnvArgs, variables: Variables) -> Result<()> {
 }
 
 /// Finds the node's position in a workflow.
-fn place<'a>(args: &EnvArgs, name: &str, package: &'a Package, runtime: &'a str) -> Result<StageRef<'a>> {
+fn place<'a>(
+    args: &EnvArgs,
+    name: &str,
+    package: &'a Package,
+    namespace: &'a Namespace,
+) -> Result<StageRef<'a>> {
     let version = &package.version;
     let node = named(package, name)?;
     let with_node = version.workflows.iter().filter(|workflow| workflow.sequence.contains(&node));
@@ -179,5 +187,5 @@ fn place<'a>(args: &EnvArgs, name: &str, package: &'a Package, runtime: &'a str)
     let position = position.with_context(|| {
         format!("workflow `{}` does not come by `{name}` {} times", workflow.name, args.turn)
     })?;
-    Ok(StageRef { runtime, version, workflow, position })
+    Ok(StageRef { namespace, version, workflow, position })
 }

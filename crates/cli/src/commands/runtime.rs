@@ -10,7 +10,10 @@ use crate::{
     terminal,
 };
 use clap::{Args, Subcommand};
-use krt_api::runtime::{NewRuntime, Runtime, RuntimeChange};
+use krt_api::{
+    runtime::{NewRuntime, Runtime, RuntimeChange},
+    store::{Content, Keeper, RuntimeStore},
+};
 use std::process::ExitCode;
 
 /// The arguments of `krt runtime`.
@@ -20,6 +23,7 @@ Examples:
   krt runtime ls
   krt runtime create shop --name 'The shop' --host shop.example -m 'a new product'
   krt runtime change shop --host shop.example --host www.shop.example
+  krt runtime stores shop
 
 Clients reach the published version of a runtime by one of its host names, or by the metadata
 `krt-runtime`.")]
@@ -37,6 +41,11 @@ enum Action {
     Ls,
     /// Show one runtime
     Show {
+        /// Its id
+        id: String,
+    },
+    /// Show where a runtime keeps its data, and whether that takes data now
+    Stores {
         /// Its id
         id: String,
     },
@@ -75,7 +84,7 @@ enum Action {
         #[command(flatten)]
         comment: CommentArgs,
     },
-    /// Delete a runtime and all its data; none of its versions may run
+    /// Delete a runtime and all its data, also in MongoDB, InfluxDB and NATS; none of its versions may run
     Delete {
         /// Its id
         id: String,
@@ -105,6 +114,15 @@ const DETAILS: [Column<Runtime>; 8] = [
     ("CREATED", |runtime| cell(&runtime.created)),
 ];
 
+const STORES: [Column<RuntimeStore>; 6] = [
+    ("HOLDS", |store| content(store.holds).to_owned()),
+    ("IN", |store| keeper(store.kept_by).to_owned()),
+    ("DATABASE", |store| cell(&store.database)),
+    ("ADDRESS", |store| cell(&store.address)),
+    ("UP", |store| cell(&store.up)),
+    ("ABOUT", about),
+];
+
 /// Runs the action.
 pub(crate) fn execute(args: &RuntimeArgs) -> Result<ExitCode> {
     let api = args.team.open()?;
@@ -113,6 +131,7 @@ pub(crate) fn execute(args: &RuntimeArgs) -> Result<ExitCode> {
         match &args.action {
             Action::Ls => show::list(&api.get::<Vec<_>>("/runtimes").await?, &COLUMNS, json),
             Action::Show { id } => show::item(&api.get(&path(id)).await?, &DETAILS, json),
+            Action::Stores { id } => show::list(&stores(&api, id).await?, &STORES, json),
             Action::Create { id, name, description, hosts, comment } => {
                 let new = NewRuntime {
                     id: id.clone(),
@@ -153,7 +172,11 @@ fn show(runtime: &Runtime, what: &str, json: bool) -> Result<()> {
 
 async fn delete(api: &Api, id: &str, yes: bool, comment: &CommentArgs) -> Result<()> {
     let Runtime { versions, .. } = api.get(&path(id)).await?;
-    let lost = format!("`{id}` has {versions} versions, with measurements, documents and logs");
+    let stores = stores(api, id).await?;
+    let mut lost = format!("`{id}` has {versions} versions, with measurements, documents and logs");
+    for store in stores.iter().filter(|store| store.deleted_with_runtime) {
+        lost.push_str(&elsewhere(store).map(|place| format!(", {place}")).unwrap_or_default());
+    }
     ensure!(yes || prompt::is_terminal(), "{lost}, which would be lost"; hint: "--yes says that it is meant");
     if !yes {
         let answer = prompt::answer(&format!("{lost}; type its id to remove it all")).await?;
@@ -161,7 +184,45 @@ async fn delete(api: &Api, id: &str, yes: bool, comment: &CommentArgs) -> Result
     }
     api.delete_because(&path(id), comment).await?;
     terminal::print_note(&format!("{id} was removed"));
+    for place in stores.iter().filter(|store| !store.deleted_with_runtime).filter_map(elsewhere) {
+        terminal::print_note(&format!("{place} stays"));
+    }
     Ok(())
+}
+
+async fn stores(api: &Api, id: &str) -> Result<Vec<RuntimeStore>> {
+    api.get(&format!("{}/stores", path(id))).await
+}
+
+/// A database on another server, by name and address.
+fn elsewhere(store: &RuntimeStore) -> Option<String> {
+    let (database, address) = (store.database.as_ref()?, store.address.as_ref()?);
+    Some(format!("`{database}` in {} at {address}", keeper(store.kept_by)))
+}
+
+fn content(content: Content) -> &'static str {
+    match content {
+        Content::Documents => "documents and predictions",
+        Content::Measurements => "measurements",
+        Content::Messages => "messages",
+    }
+}
+
+fn keeper(keeper: Keeper) -> &'static str {
+    match keeper {
+        Keeper::Folder => "the data folder",
+        Keeper::MongoDb => "MongoDB",
+        Keeper::InfluxDb => "InfluxDB",
+        Keeper::Nats => "NATS",
+    }
+}
+
+/// Why a store takes no data, and the measurements that it has not got.
+fn about(store: &RuntimeStore) -> String {
+    let counted = |count: u64, what: &str| (count > 0).then(|| format!("{count} {what}"));
+    let parts = [store.reason.clone(), counted(store.waiting, "wait"), counted(store.dropped, "dropped")];
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
+    cell(&(!parts.is_empty()).then(|| parts.join("; ")))
 }
 
 /// The number of versions in each state.

@@ -12,8 +12,8 @@ use crate::{
     error::{Context as _, Error, Result, bail},
     exit,
     service::{
-        BrowserArgs, ConnectionArgs, EngineArgs, NatsArgs, TlsArgs, asynchronous, bind, block_on, crash,
-        diagnostics, launch, older, signals, traces,
+        BrowserArgs, ConnectionArgs, EngineArgs, NatsArgs, RemoteArgs, TlsArgs, asynchronous, bind, block_on,
+        crash, diagnostics, launch, older, signals, traces,
     },
     values::size,
 };
@@ -21,8 +21,12 @@ use clap::Args;
 use ipnet::IpNet;
 use isolate::Isolator;
 use krt_environment::{Files, Inherited, PythonChoice};
-use krt_model::hint;
+use krt_model::{
+    hint,
+    version::{Generation, Node},
+};
 use krt_registry::{AuditRetention, Registry};
+use krt_remote::Servers;
 use krt_runtime::{
     descriptors::Descriptors,
     gpus::Gpus,
@@ -31,6 +35,7 @@ use krt_runtime::{
         listener::{self, DescriptorReserve, Port},
     },
     logs::Logs,
+    nats,
     node::Lifeline,
 };
 use krt_serve::{
@@ -58,6 +63,9 @@ that is written to the file `admin-password` in the data folder.
 Clients select a runtime by the metadata `krt-runtime` or by a host name, and reach its published
 version; with one runtime they need neither. A manager's token reaches any running version by the
 metadata `krt-version` and `authorization: Bearer TOKEN`.
+
+With --mongo, --influx or --nats, each runtime has databases, subjects and streams of its own there.
+Deleting a runtime deletes them, and deleting a version deletes its streams.
 
 Ctrl-C (or SIGTERM) finishes the requests in flight and stops; a second one stops at once. The
 next start starts the same versions again.")]
@@ -115,6 +123,12 @@ pub(crate) struct ServeArgs {
     openid: openid::OpenIdArgs,
 
     #[command(flatten)]
+    nats: NatsArgs,
+
+    #[command(flatten)]
+    remote: RemoteArgs,
+
+    #[command(flatten)]
     engine: EngineArgs,
 }
 
@@ -151,7 +165,11 @@ async fn serve(args: &ServeArgs, logs: &Logs, stop: &CancellationToken) -> Resul
     let lifeline = Arc::new(Lifeline::new(descriptors).context("failed to make the hosts' lifeline")?);
     let gpus = args.engine.gpus()?;
     let isolator = args.isolate.isolator(&args.data, &lifeline).await?;
-    let team = Team::new(registry, launch(args, gpus, isolator), logs.clone(), lifeline);
+    let stores = tokio::select! {
+        stores = remote_stores(args) => stores?,
+        () = stop.cancelled() => return Ok(()),
+    };
+    let team = Team::new(registry, launch(args, gpus, isolator, stores), logs.clone(), lifeline);
 
     let stopped = CancellationToken::new();
     let mut ports = JoinSet::new();
@@ -184,6 +202,15 @@ async fn serve(args: &ServeArgs, logs: &Logs, stop: &CancellationToken) -> Resul
     ports.join_all().await;
     team.close().await;
     Ok(())
+}
+
+/// The servers that versions use: of remote stores, and NATS.
+async fn remote_stores(args: &ServeArgs) -> Result<(Servers, Option<nats::Server>)> {
+    let nats = match args.nats.is_given() {
+        true => Some(nats::Server::open(args.nats.config()?).await?),
+        false => None,
+    };
+    Ok((args.remote.connect().await?, nats))
 }
 
 /// Reports an invalid provider early. If the provider is unreachable, each sign-in tries again.
@@ -264,19 +291,29 @@ fn require_safe(flag: &str, address: SocketAddr, args: &ServeArgs) -> Result<()>
     )
 }
 
-async fn prepare(
+/// What every version is prepared with.
+#[derive(Debug, Clone)]
+struct Preparation {
     python: Option<PythonChoice>,
     message: usize,
     data: PathBuf,
     isolator: Option<Isolator>,
-    order: PrepareRequest,
-) -> Result<Prepared, String> {
+    nats: NatsArgs,
+    remote: RemoteArgs,
+}
+
+async fn prepare(with: Preparation, order: PrepareRequest) -> Result<Prepared, String> {
     let logs = order.logs.clone();
+    let Preparation { python, message, data, isolator, nats, remote } = with;
     let preparing = async {
-        let PrepareRequest { runtime, package, environment, values, store, .. } = order;
-        let (runtime, all) = (runtime.as_str(), (0..package.version.nodes.len()).collect());
+        let PrepareRequest { runtime, package, here, environment, values, store, .. } = order;
+        let runtime = runtime.as_str();
+        let nodes = || here.iter().map(|&index| &package.version.nodes[index]);
+        if isolator.is_some() {
+            require_no_secrets(nodes(), &nats, &remote)?;
+        }
         let (executables, isolated, leased) = match isolator {
-            None => (launch::executables(&package, &all, Inherited::Server).await?, None, None),
+            None => (launch::executables(&package, &here, Inherited::Server).await?, None, None),
             Some(isolator) => {
                 let (isolation, leased) = isolator.lease()?;
                 let (python, lifeline) = (python.as_ref(), isolator.lifeline());
@@ -286,9 +323,9 @@ async fn prepare(
             }
         };
         let data = data.join("older-runners").join(runtime).join(package.version.name.as_str());
-        let needed = older::ServerSettings { runtime, message, data: &data, nats: &NatsArgs::default() };
-        let stores = older::Stores { store: &store, mongo: None, influx: None };
-        let older = older::Servers::start(&package.version.nodes, stores, needed).await?;
+        let needed = older::ServerSettings { runtime, message, data: &data, nats: &nats };
+        let stores = older::Stores { store: &store, mongo: remote.mongo(), influx: remote.influx() };
+        let older = older::Servers::start(nodes(), stores, needed).await?;
         // Each version has an unpacked copy of its own, which does not change.
         let files = Files::Fixed;
         let ready = launch::LaunchRequirements {
@@ -299,7 +336,7 @@ async fn prepare(
             origin: Inherited::Server,
             isolated,
         };
-        let launches = launch::prepare(ready, &package, runtime, &values, &all).await?;
+        let launches = launch::prepare(ready, &package, runtime, &values, &here).await?;
         Ok::<_, Error>(Prepared {
             launches: launches.nodes,
             keep: Box::new((launches.pythons, older, leased)),
@@ -308,11 +345,49 @@ async fn prepare(
     logs.around(preparing).await.map_err(|error| error.line())
 }
 
-fn launch(args: &ServeArgs, gpus: Arc<Gpus>, isolator: Option<Isolator>) -> LaunchConfig {
-    let (python, data) = (args.engine.python.clone(), args.data.clone());
-    let message = args.engine.options().requests.message;
+/// Refuses executables of older runners in isolation where they would get the sign-in to a server that all versions
+/// share.
+fn require_no_secrets<'a>(
+    nodes: impl Iterator<Item = &'a Node>,
+    nats: &NatsArgs,
+    remote: &RemoteArgs,
+) -> Result<()> {
+    for node in nodes {
+        let Some(older) = node.run.runner.older() else { continue };
+        let nats = older.generation == Generation::JetStream && nats.is_given();
+        let given = [
+            ("--nats", nats),
+            ("--mongo", remote.mongo().is_some()),
+            ("--influx", remote.influx().is_some()),
+        ];
+        if let Some((flag, _)) = given.iter().find(|(_, given)| *given) {
+            bail!(
+                "node `{}` was built with an older runner, which would get the URL of {flag} with its secrets, and \
+                 --isolate keeps these from versions",
+                node.name;
+                hint: "build the node with the SDK of krt, or run it on a server without {flag}"
+            );
+        }
+    }
+    Ok(())
+}
+
+fn launch(
+    args: &ServeArgs,
+    gpus: Arc<Gpus>,
+    isolator: Option<Isolator>,
+    (servers, nats): (Servers, Option<nats::Server>),
+) -> LaunchConfig {
+    let with = Preparation {
+        python: args.engine.python.clone(),
+        message: args.engine.options().requests.message,
+        data: args.data.clone(),
+        isolator,
+        nats: args.nats.clone(),
+        remote: args.remote.clone(),
+    };
     let prepare: Prepare = Box::new(move |order| {
-        let (python, data, isolator) = (python.clone(), data.clone(), isolator.clone());
+        let with = with.clone();
         let wanted = CancellationToken::new();
         let unwanted = wanted.clone();
         // Use a separate thread, since much of it blocks, such as file access.
@@ -320,7 +395,7 @@ fn launch(args: &ServeArgs, gpus: Arc<Gpus>, isolator: Option<Isolator>) -> Laun
         let preparing = tokio::task::spawn_blocking(move || {
             handle.block_on(async {
                 tokio::select! {
-                    prepared = prepare(python, message, data, isolator, order) => prepared,
+                    prepared = prepare(with, order) => prepared,
                     () = unwanted.cancelled() => Err("the version was stopped".to_owned()),
                 }
             })
@@ -337,6 +412,8 @@ fn launch(args: &ServeArgs, gpus: Arc<Gpus>, isolator: Option<Isolator>) -> Laun
         gpus,
         options: args.engine.options(),
         store: args.engine.store_options(),
+        servers,
+        nats,
         max_package: args.max_package as u64,
     }
 }

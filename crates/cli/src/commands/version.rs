@@ -66,7 +66,7 @@ enum Action {
     Unpublish(ActArgs),
     /// Publish the previously published version again
     Rollback(RollbackArgs),
-    /// Delete a version that does not run
+    /// Delete a version that does not run, with its messages and dead letters in NATS
     Delete(ActArgs),
     /// Show or change a version's configuration
     Config(config::ConfigArgs),

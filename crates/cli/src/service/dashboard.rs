@@ -3,7 +3,7 @@
 use super::{BrowserArgs, asynchronous, bind};
 use crate::error::{Result, bail};
 use clap::Args;
-use krt_remote::Documents;
+use krt_remote::Stores;
 use krt_runtime::{
     Engine, Options,
     ingress::{browsers::Hosts, listener::Limits},
@@ -11,9 +11,7 @@ use krt_runtime::{
 use krt_serve::{
     Backend, Solo,
     api::{self, App, Public},
-    team::RuntimeStores,
 };
-use krt_store::Store;
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
@@ -94,8 +92,7 @@ pub(super) struct Dashboard {
 /// The content of the dashboard.
 pub(super) struct DashboardContent<'a> {
     pub(super) engine: &'a Arc<Engine>,
-    pub(super) store: Store,
-    pub(super) documents: Documents,
+    pub(super) stores: &'a Arc<Stores>,
     /// The address where clients call the package.
     pub(super) front: Option<SocketAddr>,
     /// Whether that address speaks TLS.
@@ -107,11 +104,11 @@ pub(super) struct DashboardContent<'a> {
 
 impl Dashboard {
     /// Serves the dashboard.
-    pub(super) fn start(port: &Port, shown: DashboardContent<'_>) -> Result<Self> {
+    pub(super) fn start(port: &Port, shown: &DashboardContent<'_>) -> Result<Self> {
         // A duplicate handle, since the service may run again on the same port.
         let listener = port.listener.try_clone()?;
         let (address, listener) = (listener.local_addr()?, asynchronous(listener)?);
-        let solo = Solo::new(Arc::clone(shown.engine), RuntimeStores::borrowed(shown.store, shown.documents));
+        let solo = Solo::new(Arc::clone(shown.engine), Arc::clone(shown.stores));
         let public = Public {
             address: shown.front.map(|front| front.to_string()).unwrap_or_default(),
             tls: shown.tls,

@@ -13,7 +13,7 @@
 //! - [`older`]: servers for executables of older runners.
 //! - [`part`]: code shared by all serving commands.
 //! - [`signals`]: Ctrl-C and SIGTERM.
-//! - [`stores`]: stores of documents, measurements and logs.
+//! - [`stores`]: remote stores, and the runtime that names their databases.
 //! - [`diagnostics`]: reports failures.
 //! - [`tls`]: TLS of ports.
 //! - [`traces`]: export of traces.
@@ -44,18 +44,19 @@ pub(crate) use connections::ConnectionArgs;
 pub(crate) use dashboard::{DashboardArgs, Port};
 pub(crate) use launch::Pythons;
 pub(crate) use nats::NatsArgs;
-pub(crate) use stores::RemoteArgs;
+pub(crate) use stores::{RemoteArgs, RuntimeArgs};
 pub(crate) use tls::TlsArgs;
 
-use crate::error::{Context as _, Error, Result, bail, ensure, error};
+use crate::error::{Context as _, Error, Result, ensure, error};
 use dashboard::{Dashboard, DashboardContent};
 use krt_environment::{Inherited, PythonChoice};
 use krt_model::name::VariableName;
 use krt_model::version::Runner;
 use krt_package::Package;
 use krt_reader::CancelHandle;
+use krt_remote::Stores;
 use krt_runtime::{
-    Engine, Parts,
+    Engine, Options, Parts,
     descriptors::Descriptors,
     ingress::{ClientPort, listener::Limits},
     logs::Logs,
@@ -68,14 +69,13 @@ use std::{
     path::Path,
     sync::Arc,
 };
-use stores::Stores;
 use tokio_util::sync::CancellationToken;
 use watch::{Change, Watch};
 
 /// A package that is ready to start.
 pub(crate) struct Service {
     parts: Parts,
-    stores: Stores,
+    stores: Arc<Stores>,
     python: Option<PythonChoice>,
     values: BTreeMap<VariableName, String>,
 }
@@ -145,6 +145,8 @@ pub(crate) struct ServiceSettings<'a> {
     pub(crate) service: &'a ServiceArgs,
     /// Remote stores.
     pub(crate) remote: &'a RemoteArgs,
+    /// The runtime of the version.
+    pub(crate) runtime: &'a RuntimeArgs,
     /// The NATS server that connects its parts, if they are not all here.
     pub(crate) nats: &'a NatsArgs,
     /// The limit of open files for this process and its workers.
@@ -156,24 +158,29 @@ pub(crate) struct ServiceSettings<'a> {
 impl Service {
     /// Loads a package and opens its stores.
     pub(crate) async fn open(wanted: &ServiceSettings<'_>, logs: &Logs) -> Result<Self> {
-        let ServiceSettings { path, role, data, service, remote, nats, descriptors, tls: _ } = wanted;
+        let ServiceSettings { path, role, data, service, remote, runtime, nats, descriptors, tls: _ } =
+            wanted;
         let package = load(path, logs)?;
-        let here = here(&package, role, nats)?;
+        let here = here(&package, role)?;
         let values = match role {
             Role::Entrypoint => BTreeMap::new(),
             Role::Everything | Role::Nodes(_) => service.configuration.values(&package.version)?,
         };
         let version = package.version.name.clone();
-        let runtime = remote.runtime(&package.version);
+        let namespace = runtime.namespace(&package.version);
+        let runtime = namespace.runtime().to_owned();
         let options = service.engine.options();
         let broker = match nats.is_given() {
             true => {
-                let connection = nats.connect(format!("krt {version}")).await?;
-                Some((connection, nats.options(&runtime, &options)))
+                let config = nats.config()?;
+                let connection = config.connect(format!("krt {version}")).await?;
+                let Options { in_flight, requests, .. } = options;
+                Some((connection, config.options(namespace, in_flight, requests.message)))
             }
             false => None,
         };
-        let stores = Stores::open(&service.engine, remote, data, &runtime).await?;
+        let servers = remote.connect().await?;
+        let stores = Arc::new(Stores::open(data, &service.engine.store_options(), &servers, &runtime)?);
         logs.save_in(stores.store.clone(), &version);
         let parts = Parts {
             traces: traces::start(&package.version.name),
@@ -254,17 +261,16 @@ impl Service {
             if let Some(front) = &ports.front {
                 front.upstream().set_ingress(Arc::clone(engine.ingress()));
             }
-            let (store, documents) = (stores.store.clone(), stores.documents.clone());
             let shown = DashboardContent {
                 engine: &engine,
-                store,
-                documents,
+                stores: &stores,
                 front,
                 tls: wanted.tls,
                 options,
                 limits: ports.limits,
             };
-            let dashboard = ports.dashboard.as_ref().map(|port| Dashboard::start(port, shown)).transpose()?;
+            let dashboard =
+                ports.dashboard.as_ref().map(|port| Dashboard::start(port, &shown)).transpose()?;
             let beside = ServeConfig { front, metrics, limits: ports.limits, restarts: &restarts };
             let served = server::run(&engine, prepare, beside, ready, until).await;
             if let Some(dashboard) = dashboard {
@@ -285,7 +291,7 @@ impl Service {
         }
         traces.close(traces::FLUSH_TIMEOUT).await;
         older.stop().await;
-        stores.close().await?;
+        stores.close().await;
         served?;
         Ok(end)
     }
@@ -308,21 +314,12 @@ async fn restart_changed(watch: Option<&mut Watch>, package: &Package, restarts:
 }
 
 /// The nodes that run here, by index.
-fn here(package: &Package, role: &Role, nats: &NatsArgs) -> Result<BTreeSet<usize>> {
+fn here(package: &Package, role: &Role) -> Result<BTreeSet<usize>> {
     let nodes = &package.version.nodes;
     let external = |index: usize| nodes[index].run.runner == Runner::External;
     match role {
         Role::Entrypoint => Ok(BTreeSet::new()),
-        Role::Everything if nats.is_given() => {
-            Ok((0..nodes.len()).filter(|&index| !external(index)).collect())
-        }
-        Role::Everything => match nodes.iter().position(|node| node.run.runner == Runner::External) {
-            Some(index) => bail!(
-                "node `{}` is left to another runner (`runner: external`), which speaks over NATS", nodes[index].name;
-                hint: "--nats nats://HOST:4222"
-            ),
-            None => Ok((0..nodes.len()).collect()),
-        },
+        Role::Everything => Ok(package.version.own_nodes().collect()),
         Role::Nodes(names) => names
             .iter()
             .map(|name| {

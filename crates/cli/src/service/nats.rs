@@ -7,7 +7,7 @@ use crate::{
 use clap::{Args, ValueEnum};
 use krt_broker::{Compression, Connection, WireProtocol, connection, stream};
 use krt_model::address::Address;
-use krt_runtime::{Options, nats};
+use krt_runtime::nats;
 use std::{path::PathBuf, time::Duration};
 
 /// The arguments for the NATS server.
@@ -123,21 +123,21 @@ impl NatsArgs {
 
     /// Connects; `name` identifies the connection on the server.
     pub(crate) async fn connect(&self, name: String) -> Result<Connection> {
-        let options = connection::Options {
+        Ok(self.config()?.connect(name).await?)
+    }
+
+    /// The server, and how versions use it.
+    pub(crate) fn config(&self) -> Result<nats::ServerConfig> {
+        let connection = connection::Options {
             servers: self.address()?.clone(),
-            name,
+            name: String::new(),
             credentials: self.nats_creds.clone(),
             nkey: self.nats_nkey.clone(),
             ca: self.nats_ca.clone(),
             certificate: self.nats_cert.clone().zip(self.nats_key.clone()),
         };
-        Ok(Connection::open(&options).await?)
-    }
-
-    /// The options for a version's use of NATS.
-    pub(super) fn options(&self, runtime: &str, held_to: &Options) -> nats::Options {
-        nats::Options {
-            runtime: runtime.to_owned(),
+        Ok(nats::ServerConfig {
+            connection,
             protocol: self.protocol(),
             compression: match self.compression {
                 Method::Gzip => Compression::Gzip,
@@ -149,8 +149,6 @@ impl NatsArgs {
                 ack_wait: self.ack_wait,
                 replicas: self.nats_replicas,
             },
-            work: held_to.in_flight,
-            message: held_to.requests.message,
-        }
+        })
     }
 }

@@ -1,8 +1,8 @@
 //! Code shared by `krt run`, `krt entrypoint` and `krt node`, which run a part of a version.
 
 use super::{
-    BrowserArgs, ConnectionArgs, NatsArgs, Ports, RemoteArgs, Role, Service, ServiceArgs, ServiceSettings,
-    TlsArgs, asynchronous, bind, block_on, crash, dashboard::Port, diagnostics, signals,
+    BrowserArgs, ConnectionArgs, NatsArgs, Ports, RemoteArgs, Role, RuntimeArgs, Service, ServiceArgs,
+    ServiceSettings, TlsArgs, asynchronous, bind, block_on, crash, dashboard::Port, diagnostics, signals,
 };
 use crate::{error::Result, exit};
 use clap::Args;
@@ -36,15 +36,18 @@ pub(crate) struct PartArgs {
     remote: RemoteArgs,
 
     #[command(flatten)]
+    runtime: RuntimeArgs,
+
+    #[command(flatten)]
     service: ServiceArgs,
 }
 
 impl PartArgs {
     /// What a process that has just started should serve of the package at `path`.
     pub(crate) fn wanted<'a>(&'a self, path: &'a Path, role: Role) -> ServiceSettings<'a> {
-        let Self { data, nats, remote, service, .. } = self;
+        let Self { data, nats, remote, runtime, service, .. } = self;
         let descriptors = Descriptors::raise();
-        ServiceSettings { path, role, data, service, remote, nats, descriptors, tls: false }
+        ServiceSettings { path, role, data, service, remote, runtime, nats, descriptors, tls: false }
     }
 
     /// Binds the metrics port, with additional host names from `browsers`. `limits` are for the client port.

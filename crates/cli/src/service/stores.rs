@@ -1,12 +1,10 @@
-//! Stores of documents, measurements, logs and request records.
+//! The flags for remote stores, and for the runtime that names their databases.
 
-use super::EngineArgs;
 use crate::{error::Result, values::runtime_id};
 use clap::Args;
+use krt_broker::Namespace;
 use krt_model::version::Version;
-use krt_remote::{Address, Documents, Influx, Mongo, SPOOL_LIMIT};
-use krt_store::{Store, Writer};
-use std::path::Path;
+use krt_remote::{Address, Servers};
 
 /// The arguments for remote stores.
 #[derive(Debug, Clone, Default, Args)]
@@ -19,19 +17,23 @@ pub(crate) struct RemoteArgs {
     /// Write measurements to InfluxDB: http://TOKEN@HOST:8086?org=ORG, or http://USER:PASSWORD@HOST:8086
     #[arg(long, value_name = "URL", env = "KRT_INFLUX_URI", hide_env_values = true)]
     influx: Option<Address>,
+}
 
+/// The arguments for the runtime of a version that runs alone.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Remote stores")]
+pub(crate) struct RuntimeArgs {
     /// Id of the runtime that the version belongs to; it names databases, buckets and subjects
     /// [default: the version's name]
     #[arg(long, value_name = "ID", env = "KRT_RUNTIME_ID", value_parser = runtime_id)]
-    pub(super) runtime: Option<String>,
+    runtime: Option<String>,
+
+    /// Use the subjects and streams of a version of `krt serve --nats`, which start with the runtime's id
+    #[arg(long, requires = "runtime")]
+    served: bool,
 }
 
 impl RemoteArgs {
-    /// The runtime's id.
-    pub(crate) fn runtime(&self, version: &Version) -> String {
-        self.runtime.clone().unwrap_or_else(|| version.name.to_string())
-    }
-
     /// The server for documents, if remote.
     pub(crate) fn mongo(&self) -> Option<&Address> {
         self.mongo.as_ref()
@@ -41,50 +43,20 @@ impl RemoteArgs {
     pub(crate) fn influx(&self) -> Option<&Address> {
         self.influx.as_ref()
     }
-}
 
-/// The stores of a package.
-pub(super) struct Stores {
-    /// The store of measurements, logs and request records.
-    pub(super) store: Store,
-    /// The store of documents.
-    pub(super) documents: Documents,
-    writer: Writer,
-    influx: Option<Influx>,
-}
-
-impl Stores {
-    /// Opens the embedded store in a folder, and the remote stores that replace its parts.
-    pub(super) async fn open(
-        args: &EngineArgs,
-        remote: &RemoteArgs,
-        data: &Path,
-        runtime: &str,
-    ) -> Result<Self> {
-        let mongo = match &remote.mongo {
-            Some(address) => Some(Mongo::connect(address, runtime).await?),
-            None => None,
-        };
-        let options = args.store_options();
-        let (influx, (store, writer)) = match &remote.influx {
-            Some(address) => {
-                let (influx, sink) = Influx::start(address, runtime, &data.join("influx"), SPOOL_LIMIT)?;
-                (Some(influx), Store::open_with_sink(data, &options, sink)?)
-            }
-            None => (None, Store::open(data, &options)?),
-        };
-        let documents = mongo.map_or_else(|| Documents::Embedded(store.clone()), Documents::Mongo);
-        Ok(Self { store, documents, writer, influx })
+    /// Connects to the servers.
+    pub(crate) async fn connect(&self) -> Result<Servers> {
+        Ok(Servers::connect(self.mongo(), self.influx()).await?)
     }
+}
 
-    /// Writes pending data, and closes the stores.
-    pub(super) async fn close(self) -> Result<()> {
-        let Self { store, documents, writer, influx } = self;
-        drop((store, documents));
-        tokio::task::spawn_blocking(move || writer.close()).await?;
-        if let Some(influx) = influx {
-            influx.close().await;
+impl RuntimeArgs {
+    /// The runtime's id, and how it appears in subjects.
+    pub(crate) fn namespace(&self, version: &Version) -> Namespace {
+        match (&self.runtime, self.served) {
+            (Some(runtime), true) => Namespace::of_server(&**runtime),
+            (Some(runtime), false) => Namespace::of_runtime(&**runtime),
+            (None, _) => Namespace::of_runtime(version.name.as_str()),
         }
-        Ok(())
     }
 }

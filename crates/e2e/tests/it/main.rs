@@ -58,6 +58,7 @@ mod scaling;
 mod schema;
 mod script;
 mod serve;
+mod served;
 mod soak;
 mod start;
 mod starting;

@@ -42,6 +42,15 @@ pub(super) struct Client {
     target: Target,
 }
 
+impl Failure {
+    /// Why.
+    pub(super) fn into_reason(self) -> String {
+        match self {
+            Self::Refused { reason, .. } | Self::Away { reason } => reason,
+        }
+    }
+}
+
 impl Client {
     /// Builds the client; opens no connection yet.
     pub(super) fn new(target: Target) -> io::Result<Self> {
@@ -58,6 +67,17 @@ impl Client {
         interpret(status, &answer)?;
         let (status, answer) = self.post(&self.target.write, lines).await?;
         interpret(status, &answer)
+    }
+
+    /// Deletes the database, where a single request can. A missing one is no error.
+    pub(super) async fn delete(&self) -> Result<(), Failure> {
+        let Some(delete) = &self.target.delete else { return Ok(()) };
+        let (status, answer) = self.post(delete, Bytes::new()).await?;
+        interpret(status, &answer)?;
+        match error_of(&answer) {
+            Some(reason) => Err(Failure::Refused { points: None, reason }),
+            None => Ok(()),
+        }
     }
 
     async fn post(&self, uri: &Uri, body: Bytes) -> Result<(StatusCode, String), Failure> {
@@ -98,6 +118,12 @@ fn interpret(status: StatusCode, answer: &str) -> Result<(), Failure> {
 fn dropped(answer: &str) -> Option<u64> {
     let (_, count) = answer.rsplit_once("dropped=")?;
     count.split(|char: char| !char.is_ascii_digit()).next()?.parse().ok()
+}
+
+/// The error of a query, whose status is a success.
+fn error_of(answer: &str) -> Option<String> {
+    let answer: serde_json::Value = serde_json::from_str(answer).ok()?;
+    answer["results"].as_array()?.iter().find_map(|result| result["error"].as_str()).map(str::to_owned)
 }
 
 /// A reason with what to do about it, where it is about a certificate.

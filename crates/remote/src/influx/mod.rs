@@ -25,7 +25,7 @@ use std::{
     mem,
     path::Path,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
@@ -46,16 +46,77 @@ struct Batch {
     points: u64,
 }
 
-/// Counts of points.
+/// Counts of points, and whether the server takes them.
 #[derive(Debug, Default)]
 struct Counters {
     written: AtomicU64,
     dropped: AtomicU64,
+    /// The number of points on disk.
+    waiting: AtomicU64,
+    /// Why the server takes no points.
+    away: Mutex<Option<String>>,
+}
+
+/// What became of the points for InfluxDB.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InfluxState {
+    /// The number of points in InfluxDB.
+    pub written: u64,
+    /// The number of points that wait on disk.
+    pub waiting: u64,
+    /// The number of dropped points: refused, or without room.
+    pub dropped: u64,
+    /// Why the server takes no points, if it did not take the last ones.
+    pub away: Option<String>,
+}
+
+/// Tells where the points go, and what became of them. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct InfluxWatch {
+    address: Address,
+    counters: Arc<Counters>,
+}
+
+impl InfluxWatch {
+    /// The server's address.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Whether the points go to a database, which `krt` makes and deletes, rather than to a bucket, which its users
+    /// make and delete.
+    pub fn has_database(&self) -> bool {
+        Target::parse(&self.address, "runtime").is_ok_and(|target| target.delete.is_some())
+    }
+
+    /// What became of the points so far.
+    pub fn state(&self) -> InfluxState {
+        let Counters { written, dropped, waiting, away } = &*self.counters;
+        InfluxState {
+            written: written.load(Relaxed),
+            waiting: waiting.load(Relaxed),
+            dropped: dropped.load(Relaxed),
+            away: away.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
+}
+
+/// Fails where an address is not one of InfluxDB. Connects to nothing.
+pub(crate) fn check(address: &Address) -> Result<(), Error> {
+    Target::parse(address, "runtime").map(drop)
+}
+
+/// Deletes the database of a runtime. A bucket stays: who has made it deletes it.
+pub(crate) async fn delete(address: &Address, runtime: &str) -> Result<(), Error> {
+    let client = Client::new(Target::parse(address, runtime)?).map_err(Error::Certificates)?;
+    let deleted = client.delete().await;
+    deleted.map_err(|failure| Error::Influx { address: address.clone(), reason: failure.into_reason() })
 }
 
 /// The task that writes to InfluxDB.
 #[derive(Debug)]
 pub struct Influx {
+    address: Address,
     task: JoinHandle<()>,
     counters: Arc<Counters>,
 }
@@ -87,7 +148,7 @@ impl Influx {
         let sender = Sender::new(client, spool, address.clone(), Arc::clone(&counters));
         let task = tokio::spawn(sender.run(batches));
         let sink = Gatherer { batch: Batch::default(), queue, counters: Arc::clone(&counters) };
-        Ok((Self { task, counters }, Box::new(sink)))
+        Ok((Self { address: address.clone(), task, counters }, Box::new(sink)))
     }
 
     /// The number of points in InfluxDB.
@@ -98,6 +159,11 @@ impl Influx {
     /// The number of dropped points: refused, or without room.
     pub fn dropped(&self) -> u64 {
         self.counters.dropped.load(Relaxed)
+    }
+
+    /// Tells what became of the points, also after the end.
+    pub fn watch(&self) -> InfluxWatch {
+        InfluxWatch { address: self.address.clone(), counters: Arc::clone(&self.counters) }
     }
 
     /// Waits until everything is sent or on disk. Close the store that uses the sink first.

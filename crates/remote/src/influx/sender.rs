@@ -9,7 +9,7 @@ use crate::Address;
 use bytes::Bytes;
 use std::{
     io,
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{Arc, PoisonError, atomic::Ordering::Relaxed},
     time::Duration,
 };
 use tokio::{sync::mpsc, time::Instant};
@@ -51,6 +51,7 @@ impl Sender {
 
     /// Sends batches until the channel closes.
     pub(super) async fn run(mut self, mut batches: mpsc::Receiver<Batch>) {
+        self.count_waiting();
         loop {
             tokio::select! {
                 // While the server is unavailable, new batches go to the disk at once, so they come first.
@@ -61,6 +62,7 @@ impl Sender {
                 },
                 () = tokio::time::sleep_until(self.retry_at), if !self.spool.is_empty() => self.send_oldest().await,
             }
+            self.count_waiting();
             self.report(false);
         }
         self.report(true);
@@ -71,6 +73,14 @@ impl Sender {
                 "measurements wait on disk for InfluxDB at `{address}` and the next start"
             );
         }
+    }
+
+    fn count_waiting(&self) {
+        self.counters.waiting.store(self.spool.points(), Relaxed);
+    }
+
+    fn set_away(&self, reason: Option<String>) {
+        *self.counters.away.lock().unwrap_or_else(PoisonError::into_inner) = reason;
     }
 
     async fn send_batch(&mut self, batch: Batch) {
@@ -119,6 +129,7 @@ impl Sender {
         if self.failures > 0 {
             tracing::info!("InfluxDB at `{}` takes measurements again", self.address);
             self.failures = 0;
+            self.set_away(None);
         }
         self.counters.written.fetch_add(points, Relaxed);
     }
@@ -134,6 +145,7 @@ impl Sender {
         if self.failures == 0 {
             tracing::warn!(reason, "InfluxDB at `{}` takes no measurements: they wait on disk", self.address);
         }
+        self.set_away(Some(reason.to_owned()));
         self.retry_at = Instant::now() + wait(self.failures);
         self.failures = self.failures.saturating_add(1);
     }

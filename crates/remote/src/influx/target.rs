@@ -19,6 +19,8 @@ pub(super) struct Target {
     pub(super) write: Uri,
     /// Creates the database, where a single request can.
     pub(super) create: Option<Uri>,
+    /// Deletes the database, where a single request can.
+    pub(super) delete: Option<Uri>,
     /// The credentials.
     pub(super) authorization: Option<HeaderValue>,
 }
@@ -53,12 +55,13 @@ impl Target {
         if is_v2 {
             let org = org.unwrap_or_default();
             let write = request(V2, &[("org", &org), ("bucket", runtime), ("precision", "ns")])?;
-            return Ok(Self { write, create: None, authorization });
+            return Ok(Self { write, create: None, delete: None, authorization });
         }
         let quoted = runtime.replace('\\', r"\\").replace('"', r#"\""#);
-        let create = request("/query", &[("q", &format!("CREATE DATABASE \"{quoted}\""))])?;
+        let query = |verb: &str| request("/query", &[("q", &format!("{verb} DATABASE \"{quoted}\""))]);
+        let (create, delete) = (Some(query("CREATE")?), Some(query("DROP")?));
         let write = request(V1, &[("db", runtime), ("precision", "ns")])?;
-        Ok(Self { write, create: Some(create), authorization })
+        Ok(Self { write, create, delete, authorization })
     }
 }
 

@@ -5,3 +5,4 @@ mod documents;
 mod measurements;
 mod outages;
 mod recorder;
+mod runtimes;

@@ -10,6 +10,7 @@
 //! - [`remote`]: requests of other ingresses: reply addresses and ackers.
 //! - [`presence`]: the nodes that are up on each engine.
 //! - [`writer`]: saves documents for runners that know no store.
+//! - [`server`]: the server, and how versions use it.
 
 mod answers;
 mod cancelled;
@@ -19,9 +20,11 @@ mod no_responders;
 mod presence;
 mod remote;
 mod replies;
+mod server;
 mod streams;
 mod writer;
 
+pub use server::{Server, ServerConfig, ServerError, ServerState};
 pub use writer::serve as serve_writer;
 
 use crate::{
@@ -31,8 +34,7 @@ use crate::{
 };
 use cancelled::Cancellations;
 use krt_broker::{
-    Compression, Connection, Error, Sender, StageRef, WireProtocol, stream,
-    subject::{Stage, engine_subject},
+    Compression, Connection, Error, Namespace, Sender, StageRef, WireProtocol, stream, subject::Stage,
 };
 use krt_model::{
     name::Name,
@@ -50,8 +52,8 @@ use tokio_util::sync::CancellationToken;
 /// A version's settings for NATS.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The runtime's id.
-    pub runtime: String,
+    /// The runtime, and how its name appears in subjects.
+    pub namespace: Namespace,
     /// The wire protocol.
     pub protocol: WireProtocol,
     /// The compression of large messages.
@@ -165,20 +167,20 @@ impl Nats {
         routes: Vec<Option<Arc<Route>>>,
         traces: Traces,
     ) -> Result<Arc<Self>, Error> {
-        let stages = stages(&options.runtime, version);
+        let stages = stages(&options.namespace, version);
         if options.protocol == WireProtocol::JetStream {
             prepare(&connection, &options, version, &stages).await?;
         }
         let mut sending = JoinSet::new();
         let sender = Sender::spawn(connection.clone(), &mut sending);
-        let engine_subject = |about| engine_subject(&options.runtime, &version.name, about);
+        let engine_subject = |about| options.namespace.engine_subject(&version.name, about);
         let work = Arc::new(Admission::new(options.work));
         work.open();
         let nats = Self {
             cancel_subject: engine_subject("cancel"),
             presence_subject: engine_subject("presence"),
             roll_call_subject: engine_subject("roll-call"),
-            writer_subject: krt_broker::subject::mongo_writer(&options.runtime, &version.name),
+            writer_subject: options.namespace.mongo_writer(&version.name),
             replies: Arc::new(PendingReplies::new(&connection)),
             streams: Arc::default(),
             cancelled: Cancellations::default(),
@@ -194,6 +196,11 @@ impl Nats {
             work,
         };
         Ok(Arc::new(nats))
+    }
+
+    /// The state of the server.
+    pub fn server(&self) -> ServerState {
+        ServerState::of(&self.connection, self.options.protocol)
     }
 
     /// The memory pool of the messages.
@@ -356,9 +363,9 @@ impl ListenTasks {
     }
 }
 
-fn stages(runtime: &str, version: &Version) -> Vec<Vec<Arc<Stage>>> {
+fn stages(namespace: &Namespace, version: &Version) -> Vec<Vec<Arc<Stage>>> {
     let of = |workflow| {
-        let place = move |position| StageRef { runtime, version, workflow, position };
+        let place = move |position| StageRef { namespace, version, workflow, position };
         (0..workflow.sequence.len()).map(|position| Arc::new(place(position).stage())).collect()
     };
     version.workflows.iter().map(of).collect()

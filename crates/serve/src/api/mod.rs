@@ -7,8 +7,8 @@
 //! - [`caller`]: the caller; `guard`: its authorization; `limits`: attempts to sign in; `cookie`: cookies.
 //! - [`refusal`]: the one place that turns errors into answers.
 //! - [`read`]: bodies and queries; `response`: answers; `wire`: rows of the registry as `krt_api` has them.
-//! - One file per noun: `session`, `openid`, `users`, `audit`, `runtimes`, `versions`, `config`, `graph`,
-//!   `logs`, `requests`, `measurements`, `boards`, `predictions`, `docs`, `calls`, `events`, `page`.
+//! - One file per noun: `session`, `openid`, `users`, `audit`, `runtimes`, `stores`, `versions`, `config`,
+//!   `graph`, `logs`, `requests`, `measurements`, `boards`, `predictions`, `docs`, `calls`, `events`, `page`.
 
 mod audit;
 mod boards;
@@ -38,6 +38,7 @@ mod response;
 mod routes;
 mod runtimes;
 mod session;
+mod stores;
 mod users;
 mod versions;
 mod wire;

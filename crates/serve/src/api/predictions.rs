@@ -10,14 +10,13 @@ use super::{
 use crate::{
     Error,
     scores::{ScoreError, ScoredPrediction, Tally},
-    team::RuntimeStores,
 };
 use axum::extract::State;
 use bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
 use futures::{StreamExt as _, TryStreamExt as _, future, stream::BoxStream};
 use krt_api::prediction::{Prediction, PredictionPage, PredictionSummary};
 use krt_registry::Timestamp;
-use krt_remote::Documents;
+use krt_remote::{Documents, Stores};
 use krt_store::{
     Filter, FindLimits, MAX_UPDATES, PREDICTIONS, PredictionFilter, PredictionUpdates, UPDATES, to_json,
 };
@@ -44,7 +43,7 @@ fn filter(query: &Query) -> Result<Document, Refusal> {
 
 /// The documents of a collection that match a query, newest first where the store can sort.
 pub(super) async fn find(
-    stores: &RuntimeStores,
+    stores: &Stores,
     collection: &str,
     query: Document,
     limits: FindLimits,
@@ -102,10 +101,7 @@ pub(super) async fn list(
 }
 
 /// The true values that came later, which match a query, and whether there were more than [`MAX_UPDATES`].
-pub(super) async fn updates(
-    stores: &RuntimeStores,
-    query: Document,
-) -> Result<(PredictionUpdates, bool), Error> {
+pub(super) async fn updates(stores: &Stores, query: Document) -> Result<(PredictionUpdates, bool), Error> {
     let limits = FindLimits { limit: Some(MAX_UPDATES), ..NEWEST };
     let mut found = find(stores, UPDATES, query, limits).await?;
     let (mut updates, mut count) = (PredictionUpdates::default(), 0);

@@ -179,6 +179,10 @@ impl From<krt_registry::Error> for Refusal {
 
 impl From<crate::Error> for Refusal {
     fn from(error: crate::Error) -> Self {
+        if error.is_elsewhere() {
+            tracing::error!("{}", hint::chain(&error));
+            return Self::of(Code::Unavailable, &error);
+        }
         of_fault(error.fault(), &error)
     }
 }

@@ -6,7 +6,6 @@ use super::{
     refusal::Refusal,
     response::{self, JsonResponse},
 };
-use crate::team::RuntimeStores;
 use axum::extract::State;
 use bson::{RawDocument, doc};
 use futures::TryStreamExt as _;
@@ -19,6 +18,7 @@ use krt_model::{
     name::Name,
     request::{Ending, RequestRecord, Saved},
 };
+use krt_remote::Stores;
 use krt_store::{
     FindLimits, PREDICTIONS, PointFilter, PredictionUpdates, RequestFilter, RequestOrder, Value, to_json,
 };
@@ -149,7 +149,7 @@ pub(super) async fn show(
 /// The documents that a request's handlers saved, where they are named.
 async fn saved_by(
     request: &RequestRecord,
-    stores: &RuntimeStores,
+    stores: &Stores,
 ) -> Result<(Vec<StoredDocument>, Vec<Prediction>), Refusal> {
     let (mut documents, mut predictions) = (Vec::new(), Vec::new());
     let predicted = request.saved.iter().any(|saved| saved.collection == PREDICTIONS);

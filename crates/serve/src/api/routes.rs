@@ -5,7 +5,7 @@ use super::{
     guard::{self, RequiredRole},
     logs, measurements, openid, page, predictions,
     refusal::{Code, Refusal},
-    requests, runtimes, session, users, versions,
+    requests, runtimes, session, stores, users, versions,
 };
 use axum::{
     Router,
@@ -102,6 +102,7 @@ fn of_runtimes(routes: &mut Routes) {
     routes.add(Method::GET, "/runtimes/{runtime}", VIEWER, runtimes::show);
     routes.add(Method::PATCH, "/runtimes/{runtime}", ADMIN, runtimes::change);
     routes.add(Method::DELETE, "/runtimes/{runtime}", ADMIN, runtimes::delete);
+    routes.add(Method::GET, "/runtimes/{runtime}/stores", VIEWER, stores::list);
     routes.add(Method::POST, "/runtimes/{runtime}/rollback", MANAGER, versions::roll_back);
     routes.add(Method::GET, "/runtimes/{runtime}/versions", VIEWER, versions::list);
     routes.add(Method::POST, "/runtimes/{runtime}/versions", MANAGER, versions::create);

@@ -3,9 +3,16 @@
 use futures::future::BoxFuture;
 use krt_model::name::{Name, VariableName};
 use krt_package::Package;
-use krt_runtime::{Options, gpus::Gpus, logs::Logs, node::Launch, traces::Traces};
+use krt_remote::Servers;
+use krt_runtime::{Options, gpus::Gpus, logs::Logs, nats, node::Launch, traces::Traces};
 use krt_store::Store;
-use std::{any::Any, collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
+use std::{
+    any::Any,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    path::PathBuf,
+    sync::Arc,
+};
 
 /// How to start each node of a package.
 pub struct Prepared {
@@ -24,6 +31,8 @@ pub struct PrepareRequest {
     pub package: Arc<Package>,
     /// The folder for what its nodes run in, where that is made for this version alone. It may be missing.
     pub environment: PathBuf,
+    /// The nodes that run here, by index.
+    pub here: BTreeSet<usize>,
     /// The values of its configuration.
     pub values: BTreeMap<VariableName, String>,
     /// Receives log lines about the progress.
@@ -50,6 +59,10 @@ pub struct LaunchConfig {
     pub options: Options,
     /// The options of stores.
     pub store: krt_store::Options,
+    /// The servers of remote stores.
+    pub servers: Servers,
+    /// The NATS server that connects the nodes of each version, if any.
+    pub nats: Option<nats::Server>,
     /// The largest package, in bytes.
     pub max_package: u64,
 }

@@ -23,7 +23,6 @@ pub(crate) mod watch;
 
 pub use events::Event;
 pub use launch::{LaunchConfig, Prepare, Prepared};
-pub use stores::RuntimeStores;
 pub(crate) use upload::{Files, README, describe};
 pub use upload::{Incoming, UploadError};
 
@@ -36,13 +35,15 @@ use krt_model::{
 };
 use krt_package::Package;
 use krt_registry::{
-    Actor, Credential, Error, Identity, Registry, RuntimeChange, TokenUser, Version,
+    Actor, Credential, Error, Identity, Noun, Registry, RuntimeChange, TokenUser, Version,
     state::Event as VersionEvent,
 };
+use krt_remote::Stores;
 use krt_runtime::{
     Engine,
     ingress::{Directory, Grant, Lease, VersionScope},
     logs::Logs,
+    nats::{self, ServerState},
     node::Lifeline,
 };
 use std::{
@@ -89,7 +90,7 @@ impl Team {
             Box::pin(grant(registry, token))
         }));
         Arc::new(Self {
-            store_set: StoreSet::new(registry.folder().clone(), launch.store.clone()),
+            store_set: StoreSet::new(registry.folder().clone(), launch.store.clone(), launch.servers.clone()),
             registry,
             directory: Arc::new(directory),
             works: Mutex::default(),
@@ -157,6 +158,9 @@ impl Team {
     /// Closes the stores, once nothing is in flight.
     pub async fn close(&self) {
         self.store_set.close().await;
+        if let Some(nats) = &self.launch.nats {
+            nats.close().await;
+        }
     }
 
     /// Cancelled when the server ends.
@@ -171,9 +175,12 @@ impl Team {
         runtime: Name,
         version: Name,
         action: VersionAction,
-    ) -> Result<Version, Error> {
+    ) -> Result<Version, crate::Error> {
         let _turn = self.turns.lock().await;
         let key = (runtime, version);
+        if action == VersionAction::Delete {
+            self.delete_messages(&key).await?;
+        }
         let (runtime, version) = key.clone();
         let changed =
             self.with_registry(move |registry| registry.act(&actor, &runtime, &version, action)).await?;
@@ -190,6 +197,18 @@ impl Team {
             _ => self.notify(Event::version(&changed)),
         }
         Ok(changed)
+    }
+
+    /// Deletes what NATS stores for a version that is about to be deleted: messages and dead letters.
+    async fn delete_messages(&self, key: &Key) -> Result<(), crate::Error> {
+        let Some(nats) = &self.launch.nats else { return Ok(()) };
+        let (runtime, version) = key.clone();
+        let found = self.with_registry(move |registry| registry.version(&runtime, &version)).await?;
+        // The registry refuses to delete the others.
+        if found.actions.contains(&VersionAction::Delete) {
+            nats.remove(&key.0, Some(&key.1)).await?;
+        }
+        Ok(())
     }
 
     /// Publishes the previously published version.
@@ -237,8 +256,9 @@ impl Team {
         Ok(made)
     }
 
-    /// Deletes a runtime with all its data.
-    pub async fn delete_runtime(&self, actor: Actor, runtime: Name) -> Result<(), Error> {
+    /// Deletes a runtime with all its data, also on the servers of remote stores. If one of them fails, the runtime
+    /// stays, and a later attempt deletes what is left.
+    pub async fn delete_runtime(&self, actor: Actor, runtime: Name) -> Result<(), crate::Error> {
         let _turn = self.turns.lock().await;
         let id = runtime.clone();
         let found = self.with_registry(move |registry| registry.runtime(&id)).await?;
@@ -246,9 +266,13 @@ impl Team {
             matches!(state, State::Starting | State::Started | State::Published | State::Stopping)
         };
         if found.states.keys().any(runs) {
-            return Err(Error::Runs { version: format!("a version of `{runtime}`") });
+            return Err(Error::Runs { version: format!("a version of `{runtime}`") }.into());
         }
-        self.store_set.forget(&runtime).await;
+        if let Some(nats) = &self.launch.nats {
+            nats.remove(&runtime, None).await?;
+        }
+        // Until the registry has forgotten the runtime, too.
+        let _deletion = self.store_set.delete(&runtime).await?;
         let id = runtime.clone();
         self.with_registry(move |registry| registry.delete_runtime(&actor, &id)).await?;
         self.set_hosts().await?;
@@ -257,10 +281,18 @@ impl Team {
     }
 
     /// The stores of a runtime; fails when it does not exist.
-    pub async fn stores(&self, runtime: &Name) -> Result<Arc<RuntimeStores>, crate::Error> {
+    pub async fn stores(&self, runtime: &Name) -> Result<Arc<Stores>, crate::Error> {
         let id = runtime.clone();
         self.with_registry(move |registry| registry.runtime(&id)).await?;
+        if self.store_set.is_deleting(runtime) {
+            return Err(crate::Error::missing(Noun::Runtime, runtime.as_str()));
+        }
         Ok(self.store_set.open(runtime).await?)
+    }
+
+    /// The state of the NATS server that connects the nodes of versions, if one does.
+    pub fn nats(&self) -> Option<ServerState> {
+        self.launch.nats.as_ref().map(nats::Server::state)
     }
 
     /// A lease on a running version, until it is dropped.

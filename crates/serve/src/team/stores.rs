@@ -1,56 +1,78 @@
-//! A runtime's stores, opened on first use and closed with the server.
+//! The stores of runtimes, opened on first use and closed with the server.
 
 use crate::blocking;
 use krt_model::name::Name;
 use krt_registry::Folder;
-use krt_remote::Documents;
-use krt_store::{Error, Options, Store, Writer};
-use std::{collections::HashMap, sync::Arc};
-use tokio::sync::Mutex;
-
-/// The stores of a runtime's measurements, documents, predictions, logs and requests.
-#[derive(Debug)]
-pub struct RuntimeStores {
-    /// Measurements, logs and requests.
-    pub store: Store,
-    /// Documents and predictions.
-    pub documents: Documents,
-    writer: Mutex<Option<Writer>>,
-}
+use krt_remote::{Error, Servers, Stores};
+use krt_store::Options;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use tokio::sync::Mutex as AsyncMutex;
 
 /// The stores of all runtimes.
 #[derive(Debug)]
 pub(super) struct StoreSet {
     folder: Folder,
     options: Options,
-    open: Mutex<HashMap<Name, Arc<RuntimeStores>>>,
+    servers: Servers,
+    open: AsyncMutex<HashMap<Name, Arc<Stores>>>,
+    /// The runtimes that are being deleted.
+    deleting: Mutex<HashSet<Name>>,
+}
+
+/// The deletion of a runtime, whose stores do not open until this is dropped.
+#[derive(Debug)]
+pub(super) struct Deletion<'a> {
+    set: &'a StoreSet,
+    runtime: Name,
 }
 
 impl StoreSet {
-    pub(super) fn new(folder: Folder, options: Options) -> Self {
-        Self { folder, options, open: Mutex::default() }
+    pub(super) fn new(folder: Folder, options: Options, servers: Servers) -> Self {
+        Self { folder, options, servers, open: AsyncMutex::default(), deleting: Mutex::default() }
     }
 
     /// The stores of a runtime.
-    pub(super) async fn open(&self, runtime: &Name) -> Result<Arc<RuntimeStores>, Error> {
+    pub(super) async fn open(&self, runtime: &Name) -> Result<Arc<Stores>, Error> {
         let mut open = self.open.lock().await;
         if let Some(stores) = open.get(runtime) {
             return Ok(Arc::clone(stores));
         }
+        if self.is_deleting(runtime) {
+            return Err(krt_store::Error::Closed.into());
+        }
         let (folder, options) = (self.folder.store(runtime), self.options.clone());
-        let (store, writer) = blocking::run(move || Store::open(&folder, &options)).await?;
-        let documents = Documents::Embedded(store.clone());
-        let stores = Arc::new(RuntimeStores { store, documents, writer: Mutex::new(Some(writer)) });
+        let (servers, id) = (self.servers.clone(), runtime.clone());
+        let opened = blocking::run(move || Stores::open(&folder, &options, &servers, id.as_str())).await;
+        let stores = Arc::new(opened?);
         open.insert(runtime.clone(), Arc::clone(&stores));
         Ok(stores)
     }
 
-    /// Closes the stores of a deleted runtime.
-    pub(super) async fn forget(&self, runtime: &Name) {
-        let stores = self.open.lock().await.remove(runtime);
+    /// Whether a runtime is being deleted.
+    pub(super) fn is_deleting(&self, runtime: &Name) -> bool {
+        self.deleting().contains(runtime)
+    }
+
+    /// Closes the stores of a runtime, and deletes its databases on servers. Waits for these servers, so it holds up
+    /// no other runtime.
+    pub(super) async fn delete(&self, runtime: &Name) -> Result<Deletion<'_>, Error> {
+        let mut open = self.open.lock().await;
+        self.deleting().insert(runtime.clone());
+        let deletion = Deletion { set: self, runtime: runtime.clone() };
+        let stores = open.remove(runtime);
+        drop(open);
         if let Some(stores) = stores {
             stores.close().await;
         }
+        self.servers.delete(runtime.as_str()).await?;
+        Ok(deletion)
+    }
+
+    fn deleting(&self) -> MutexGuard<'_, HashSet<Name>> {
+        self.deleting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes what is pending, and closes all stores.
@@ -62,15 +84,8 @@ impl StoreSet {
     }
 }
 
-impl RuntimeStores {
-    /// Stores that their owner closes elsewhere.
-    pub fn borrowed(store: Store, documents: Documents) -> Self {
-        Self { store, documents, writer: Mutex::new(None) }
-    }
-
-    async fn close(&self) {
-        if let Some(writer) = self.writer.lock().await.take() {
-            blocking::run(move || writer.close()).await;
-        }
+impl Drop for Deletion<'_> {
+    fn drop(&mut self) {
+        self.set.deleting().remove(&self.runtime);
     }
 }

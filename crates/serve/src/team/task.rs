@@ -8,7 +8,7 @@ use krt_runtime::{Engine, Error, Parts, Running, traces::Traces};
 use miette::Diagnostic;
 use std::{
     any::Any,
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, OnceLock, Weak},
 };
 use tokio::{task::JoinHandle, time::Duration};
@@ -130,19 +130,29 @@ async fn start(
         .into_iter()
         .filter_map(|(name, value)| Some((VariableName::parse(&name).ok()?, value.reveal().to_owned())));
     let values: BTreeMap<_, _> = values.collect();
+    let here: BTreeSet<_> = package.version.own_nodes().collect();
     let order = PrepareRequest {
         runtime: runtime.clone(),
         package: Arc::clone(&package),
+        here: here.clone(),
         environment: place.environment(),
         values,
         logs: logs.clone(),
         store: stores.store.clone(),
     };
     let traces = logs.around(async { (team.launch.traces)(version) }).await;
+    let options = team.launch.options;
+    let broker = match &team.launch.nats {
+        Some(nats) => {
+            let joined = nats.join(runtime, version, options.in_flight, options.requests.message);
+            Some(logs.around(joined).await.map_err(|error| words(&error))?)
+        }
+        None => None,
+    };
     let parts = Parts {
         runtime: runtime.to_string(),
-        broker: None,
-        here: (0..package.version.nodes.len()).collect(),
+        broker,
+        here,
         package,
         traces: traces.clone(),
         store: stores.store.clone(),
@@ -150,7 +160,7 @@ async fn start(
         logs,
         gpus: Arc::clone(&team.launch.gpus),
         lifeline: Arc::clone(&team.lifeline),
-        options: team.launch.options,
+        options,
     };
     let engine = Engine::build(parts, true).await.map_err(|error| words(&error))?;
     let engine = Arc::new(engine);

@@ -26,6 +26,8 @@ pub(crate) fn team(folder: &Path) -> Arc<Team> {
             drain: Duration::from_secs(1),
         },
         store: krt_store::Options::default(),
+        servers: krt_remote::Servers::default(),
+        nats: None,
         max_package: 1 << 20,
     };
     let logs = Logs::new(Console::start(Format::Json, std::io::sink()).unwrap(), Level::Info);

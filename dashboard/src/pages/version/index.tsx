@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Download } from "lucide-react";
 import { Link, Outlet, useOutletContext, useParams } from "react-router";
+import { StoresAway } from "../../actions/stores";
 import { VersionActions } from "../../actions/version";
 import { BASE } from "../../api/client";
 import * as api from "../../api/queries";
@@ -29,6 +30,7 @@ export default function VersionPage() {
       {(version) => (
         <>
           <Header version={version} published={published} />
+          <StoresAway runtime={runtime} />
           <Notices version={version} />
           <Links version={version} />
           <Outlet context={version} />

@@ -3,6 +3,7 @@ import { History, Layers, Pencil, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { Link, useNavigate, useParams } from "react-router";
 import { RuntimeDialog } from "../../actions/runtime";
+import { DeletedElsewhere, StoresAway } from "../../actions/stores";
 import { VersionActions } from "../../actions/version";
 import { client, take } from "../../api/client";
 import * as api from "../../api/queries";
@@ -44,6 +45,7 @@ export default function VersionsPage() {
               , or by the metadata <code>krt-runtime: {runtime.id}</code>.
             </p>
           )}
+          <StoresAway runtime={id} />
           {mayUpload && <Upload runtime={id} />}
           <Loaded query={versions}>
             {(versions) => (versions.length ? <List versions={versions} runtime={runtime} /> : <Nothing />)}
@@ -208,6 +210,7 @@ function RuntimeMenu({ runtime }: { runtime: Runtime }) {
           onClose={() => setAsked(null)}
         >
           <p>Deletes all its versions, logs, measurements, predictions and boards. This cannot be undone.</p>
+          <DeletedElsewhere runtime={runtime.id} />
         </CommentDialog>
       )}
     </>

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{StageRef, intake::tests::connect, subject::tests::version};
+use crate::{Namespace, StageRef, intake::tests::connect, subject::tests::version};
 use tokio::task::JoinSet;
 
 /// The address for the acknowledgement of a message, by its number.
@@ -12,7 +12,9 @@ async fn a_closed_intake_gives_back_what_arrives_and_asks_for_no_more() {
     let (connection, mut peer) = connect().await;
     let (version, mut tasks) = (version(&[0]), JoinSet::new());
     let workflow = &version.workflows[0];
-    let stage = StageRef { runtime: "shop", version: &version, workflow, position: 0 }.stage();
+    let stage =
+        StageRef { namespace: &Namespace::of_runtime("shop"), version: &version, workflow, position: 0 }
+            .stage();
     let sender = Sender::spawn(connection.clone(), &mut tasks);
     let (limits, room) = (Limits::default(), 4);
     let opened = Pull::subscribe(&connection, &sender, Arc::new(stage), room, limits, limits.ack_wait).await;
@@ -45,7 +47,9 @@ async fn an_intake_does_not_ask_for_every_single_place() {
     let (connection, mut peer) = connect().await;
     let (version, mut tasks) = (version(&[0]), JoinSet::new());
     let workflow = &version.workflows[0];
-    let stage = StageRef { runtime: "shop", version: &version, workflow, position: 0 }.stage();
+    let stage =
+        StageRef { namespace: &Namespace::of_runtime("shop"), version: &version, workflow, position: 0 }
+            .stage();
     let sender = Sender::spawn(connection.clone(), &mut tasks);
     let limits = Limits::default();
     let opened = Pull::subscribe(&connection, &sender, Arc::new(stage), ROOM, limits, limits.ack_wait).await;

@@ -4,8 +4,8 @@ use super::Start;
 use crate::{
     error::{Context as _, Result, bail},
     service::{
-        NatsArgs, Port, Ports, RemoteArgs, Role, Service, ServiceArgs, ServiceSettings, asynchronous, bind,
-        signals,
+        NatsArgs, Port, Ports, RemoteArgs, Role, RuntimeArgs, Service, ServiceArgs, ServiceSettings,
+        asynchronous, bind, signals,
     },
 };
 use krt_package::Package;
@@ -69,13 +69,14 @@ async fn work_with<T>(
     let limits = Limits::default();
     let front = ClientPort::open(listener, None, Limits::default(), rules)?;
     let metrics = Port::open("--metrics", (Ipv4Addr::LOCALHOST, 0).into(), None)?;
-    let (remote, nats) = (RemoteArgs::default(), NatsArgs::default());
+    let (remote, runtime, nats) = (RemoteArgs::default(), RuntimeArgs::default(), NatsArgs::default());
     let wanted = ServiceSettings {
         path,
         role: Role::Everything,
         data: data.path(),
         service: args,
         remote: &remote,
+        runtime: &runtime,
         nats: &nats,
         descriptors,
         tls: false,

@@ -3,7 +3,7 @@
 //! Such a runner exits at once if a variable is missing. An empty URI is worse: MongoDB's client crashes, and
 //! InfluxDB's client loses measurements.
 
-use krt_broker::{StageRef, WireProtocol};
+use krt_broker::{Namespace, StageRef, WireProtocol};
 use krt_package::Package;
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
@@ -44,8 +44,8 @@ pub(super) fn of_node(
         ("KRT_NATS_MONGO_WRITER", place.mongo_writer()),
         ("KRT_HANDLER_PATH", node.src.clone()),
     ];
-    variables.extend(of_all(place.runtime, package, servers));
-    variables.extend(of_documents(place.runtime, servers));
+    variables.extend(of_all(place.namespace.runtime(), package, servers));
+    variables.extend(of_documents(place.namespace.runtime(), servers));
     if protocol == WireProtocol::JetStream {
         variables.extend([
             ("KRT_NATS_STREAM", place.stream()),
@@ -80,12 +80,12 @@ pub(super) fn of_entrypoint(
 
 /// Each RPC of a workflow, with the subject of its first node.
 pub(super) fn subjects<'a>(
-    runtime: &str,
+    namespace: &Namespace,
     package: &'a Package,
     protocol: WireProtocol,
 ) -> BTreeMap<&'a str, String> {
     let version = &package.version;
-    let first = |workflow| StageRef { runtime, version, workflow, position: 0 };
+    let first = |workflow| StageRef { namespace, version, workflow, position: 0 };
     version
         .workflows
         .iter()
@@ -106,7 +106,7 @@ fn of_all(runtime: &str, package: &Package, servers: &Servers) -> Variables {
 }
 
 fn of_documents(runtime: &str, servers: &Servers) -> Variables {
-    let database = servers.mongo.as_ref().map(|_| format!("{runtime}-data"));
+    let database = servers.mongo.as_ref().map(|_| krt_remote::database_name(runtime));
     vec![
         ("KRT_MONGO_URI", servers.mongo.clone().unwrap_or_default()),
         ("KRT_MONGO_DB_NAME", database.unwrap_or_default()),

@@ -156,7 +156,11 @@ async fn publish_again(team: &Team, package: &Path, version: &str) -> Client {
     Client::new(package, team.address)
 }
 
-fn may(test: &str, words: &[&str]) -> bool {
+/// What a server of root must be able to do to isolate versions.
+pub(crate) const OF_ROOT: [&str; 6] = ["unshare", "-m", "-p", "-f", "--mount-proc", "true"];
+
+/// Whether a command succeeds; otherwise the test is skipped.
+pub(crate) fn may(test: &str, words: &[&str]) -> bool {
     let tried = Command::new(words[0]).args(&words[1..]).output();
     let may = tried.is_ok_and(|tried| tried.status.success());
     if !may {
@@ -175,7 +179,7 @@ async fn versions_see_only_variables_named_in_krt_yml() {
 #[tokio::test]
 async fn isolated_versions_of_a_root_server_have_their_own_user() {
     const TEST: &str = "isolated_versions_of_a_root_server_have_their_own_user";
-    if !getuid().is_root() || !may(TEST, &["unshare", "-m", "-p", "-f", "--mount-proc", "true"]) {
+    if !getuid().is_root() || !may(TEST, &OF_ROOT) {
         return;
     }
     let fixture = Fixture::start(&["--isolate", "--isolate-users=300000"], None).await;
@@ -214,7 +218,7 @@ async fn isolated_versions_of_other_servers_use_a_user_namespace() {
 #[tokio::test]
 async fn isolated_versions_are_built_from_go_and_rust() {
     const TEST: &str = "isolated_versions_are_built_from_go_and_rust";
-    if !getuid().is_root() || !may(TEST, &["unshare", "-m", "-p", "-f", "--mount-proc", "true"]) {
+    if !getuid().is_root() || !may(TEST, &OF_ROOT) {
         return;
     }
     let (data, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

@@ -5,7 +5,7 @@
 mod browsers;
 mod connections;
 mod identity;
-mod isolation;
+pub(crate) mod isolation;
 mod memory;
 mod packages;
 mod peers;

@@ -1,14 +1,19 @@
 //! Executables of older runners with external servers.
 
 use super::{MIXED, ask, back, it_is_stored, it_works};
+use crate::attacks::isolation;
 use crate::support::{
     Krt,
     older::{Kind, package},
     runners::WireProtocol,
     team::{Team, packed},
 };
+use bson::doc;
+use futures::TryStreamExt as _;
 use http::StatusCode;
-use krt_servers::{NatsOptions, NatsServer};
+use krt_remote::{Documents, Mongo};
+use krt_servers::{MongoServer, NatsOptions, NatsServer};
+use rustix::process::getuid;
 use serde_json::json;
 use tonic::Code;
 
@@ -61,5 +66,46 @@ async fn executables_run_on_a_team_server() {
     team.api.act("wire-v1", "publish").await.expect(StatusCode::OK);
     assert_eq!(ask(&team, "one save").await.unwrap(), "hi one two three");
     assert_eq!(ask(&team, "three find").await.unwrap(), "hi one two three[{hi one}]");
+    team.stop().await;
+}
+
+/// They get the address of MongoDB, as their own client saves documents.
+#[tokio::test(flavor = "multi_thread")]
+async fn executables_on_a_team_server_save_in_its_mongodb() {
+    let test = "executables_on_a_team_server_save_in_its_mongodb";
+    let Some(mongo) = MongoServer::start(test) else { return };
+    let (data, package) = (tempfile::tempdir().unwrap(), package(Kind::Core, MIXED, ""));
+    let krt = Krt::serve(package.path()).flag("--mongo", &mongo.url);
+    let team = Team::started_by(krt, data.path()).await;
+    team.api.post("/runtimes", json!({"id": "shop", "name": "The shop"})).await.expect(StatusCode::CREATED);
+    team.api.upload(packed(package.path())).await.expect(StatusCode::CREATED);
+    team.api.act("wire-v1", "start").await.expect(StatusCode::ACCEPTED);
+    team.until("wire-v1", "STARTED").await;
+    team.api.act("wire-v1", "publish").await.expect(StatusCode::OK);
+    assert_eq!(ask(&team, "one save").await.unwrap(), "hi one two three");
+    assert_eq!(ask(&team, "three find").await.unwrap(), "hi one two three[{hi one}]");
+    team.stop().await;
+    let kept = Documents::Mongo(Mongo::connect(&(*mongo.url).into(), "shop").await.unwrap());
+    let found = kept.find("orders", doc! { "text": "hi one" }).await.unwrap();
+    assert_eq!(found.try_collect::<Vec<_>>().await.unwrap().len(), 1);
+}
+
+/// In isolation, no version learns the passwords of servers that all versions share.
+#[tokio::test(flavor = "multi_thread")]
+async fn isolated_executables_get_no_passwords() {
+    const TEST: &str = "isolated_executables_get_no_passwords";
+    let Some(mongo) = MongoServer::start(TEST) else { return };
+    if !getuid().is_root() || !isolation::may(TEST, &isolation::OF_ROOT) {
+        return;
+    }
+    let (data, package) = (tempfile::tempdir().unwrap(), package(Kind::Core, MIXED, ""));
+    let krt = Krt::serve(package.path()).flag("--mongo", &mongo.url);
+    let team = Team::started_by(krt.bare("--isolate").bare("--isolate-users=300000"), data.path()).await;
+    team.api.post("/runtimes", json!({"id": "shop", "name": "The shop"})).await.expect(StatusCode::CREATED);
+    team.api.upload(packed(package.path())).await.expect(StatusCode::CREATED);
+    team.api.act("wire-v1", "start").await.expect(StatusCode::ACCEPTED);
+    let failed = team.until("wire-v1", "ERROR").await;
+    let reason = failed["reasons"][0].as_str().unwrap();
+    assert!(reason.starts_with("node `one` was built with an older runner, which would get"), "{reason}");
     team.stop().await;
 }

@@ -3,14 +3,12 @@
 use super::{Older, OlderBroker, message::Recipient};
 use crate::{flow::StageIndex, node::Node};
 use krt_broker::{
-    Connection, Error, Listener, Message, PrivateStream, Received, Sender, WireProtocol, connection::Options,
-    subject::StageRef,
+    Connection, Error, Listener, Message, PrivateStream, Received, Sender, WireProtocol,
+    connection::Options,
+    subject::{Namespace, StageRef},
 };
 use krt_loopback::nats::Account;
-use krt_model::{
-    address::Address,
-    version::{Generation, Version},
-};
+use krt_model::{address::Address, version::Generation};
 use std::{
     io,
     sync::atomic::{AtomicU64, Ordering},
@@ -149,8 +147,9 @@ impl Subjects {
 impl Wire {
     /// Creates what a process at a place needs on its server.
     pub(super) async fn open(node: &Node, older: &Older, place: StageIndex) -> Result<Self, WireError> {
-        let version = &node.package.version;
-        let stage = stage(node, version, place);
+        // The process has a server or a stream of its own, so its names need not be those of the version.
+        let namespace = Namespace::of_runtime(&*node.hello.runtime);
+        let stage = stage(node, &namespace, place);
         match &older.broker {
             OlderBroker::Core(server) => {
                 let account = server.open().map_err(WireError::Token)?;
@@ -291,9 +290,9 @@ pub(super) fn to_process(subject: &str, reply: Option<String>, body: bytes::Byte
     Message { subject: subject.to_owned(), reply, headers: krt_broker::Headers::default(), body }
 }
 
-fn stage<'a>(node: &'a Node, version: &'a Version, (workflow, position): StageIndex) -> StageRef<'a> {
-    let runtime = &node.hello.runtime;
-    StageRef { runtime, version, workflow: &version.workflows[workflow], position }
+fn stage<'a>(node: &'a Node, namespace: &'a Namespace, (workflow, position): StageIndex) -> StageRef<'a> {
+    let version = &node.package.version;
+    StageRef { namespace, version, workflow: &version.workflows[workflow], position }
 }
 
 async fn connect(servers: Address, node: &Node) -> Result<Connection, Error> {
@@ -327,7 +326,7 @@ fn variables(
         ("KRT_HANDLER_PATH", node.package.version.nodes[node.index].src.clone()),
         ("KRT_MONGO_URI", text(older.mongo.secret())),
         ("KRT_INFLUX_URI", text(older.influx.secret())),
-        ("KRT_RUNTIME_ID", text(stage.runtime)),
+        ("KRT_RUNTIME_ID", text(stage.namespace.runtime())),
     ]
 }
 
