@@ -12,11 +12,22 @@ from hypothesis import strategies as st
 from krt import _protocol
 from krt._protocol import Hello, ProtocolError
 
+sizes = st.integers(0, 12) | st.integers(0, 0xFFFF)
 
-@given(st.binary(max_size=10))
-def test_an_invalid_deliver_is_an_error(rest):
-    with pytest.raises((ProtocolError, struct.error)):
-        _protocol.parse_deliver(struct.pack("<BHBH", 0, 0, 20, 0)[: len(rest)] + rest[:5])
+
+@given(cut=st.integers(0, 6), request=sizes, metadata=sizes, rest=st.binary(max_size=40))
+def test_a_deliver_has_all_its_parts_or_is_an_error(cut, request, metadata, rest):
+    start = struct.pack("<BHBH", 1, 2, request & 0xFF, metadata)[:cut]
+    body = start + rest
+    try:
+        flags, *parts = _protocol.parse_deliver(body)
+    except struct.error:
+        assert len(body) < 6
+    except ProtocolError:
+        assert 6 + body[3] + int.from_bytes(body[4:6], "little") > len(body)
+    else:
+        assert (flags, b"".join(parts)) == (body[0], body[6:])
+        assert [len(part) for part in parts[:2]] == [body[3], int.from_bytes(body[4:6], "little")]
 
 
 HELLO = {
