@@ -16,7 +16,7 @@ from project import BUILDS, ROOT, say, version
 # The profile of Cargo that is published.
 PROFILE = "dist"
 # What people download in an instant, in bytes. A release with larger files is not made.
-MOST_BINARY = 34_000_000
+MOST_BINARY = 30_000_000
 MOST_WHEEL = 20_000_000
 
 
