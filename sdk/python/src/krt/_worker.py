@@ -100,7 +100,7 @@ class Worker:
         else:
             await self._serve_at_once()
 
-    async def _serve_in_turn(self) -> None:  # noqa: PLR0912  # one function on purpose
+    async def _serve_in_turn(self) -> None:  # noqa: PLR0912, PLR0915  # on purpose
         """Handles one delivery at a time.
 
         Most of what a small message costs is calls of functions, whose code leaves the processor's
