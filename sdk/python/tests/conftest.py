@@ -9,8 +9,13 @@ from typing import Any, Callable
 
 import pytest
 from fake_engine import Engine
+from hypothesis import HealthCheck, settings
 
 Start = Callable[..., Engine]
+
+# How long generated values take says something about the machine, not about the SDK.
+settings.register_profile("krt", suppress_health_check=[HealthCheck.too_slow], deadline=None)
+settings.load_profile("krt")
 
 
 def hello_for(handler: Path, **changes: Any) -> dict[str, Any]:
