@@ -15,6 +15,7 @@ use krt_remote::{Documents, Mongo};
 use krt_servers::{MongoServer, NatsOptions, NatsServer};
 use rustix::process::getuid;
 use serde_json::json;
+use std::path::Path;
 use tonic::Code;
 
 fn server(test: &str) -> Option<NatsServer> {
@@ -55,18 +56,23 @@ async fn executables_over_jetstream_run_behind_a_server() {
     they_run_behind_a_server(Kind::JetStream, WireProtocol::JetStream, test).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn executables_run_on_a_team_server() {
-    let (data, package) = (tempfile::tempdir().unwrap(), package(Kind::Core, MIXED, ""));
-    let team = Team::started_by(Krt::serve(package.path()), data.path()).await;
+/// Publishes the package on a team's server, and calls executables that save and find documents.
+async fn they_save_and_find(krt: Krt, data: &Path, package: &Path) {
+    let team = Team::started_by(krt, data).await;
     team.api.post("/runtimes", json!({"id": "shop", "name": "The shop"})).await.expect(StatusCode::CREATED);
-    team.api.upload(packed(package.path())).await.expect(StatusCode::CREATED);
+    team.api.upload(packed(package)).await.expect(StatusCode::CREATED);
     team.api.act("wire-v1", "start").await.expect(StatusCode::ACCEPTED);
     team.until("wire-v1", "STARTED").await;
     team.api.act("wire-v1", "publish").await.expect(StatusCode::OK);
     assert_eq!(ask(&team, "one save").await.unwrap(), "hi one two three");
     assert_eq!(ask(&team, "three find").await.unwrap(), "hi one two three[{hi one}]");
     team.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn executables_run_on_a_team_server() {
+    let (data, package) = (tempfile::tempdir().unwrap(), package(Kind::Core, MIXED, ""));
+    they_save_and_find(Krt::serve(package.path()), data.path(), package.path()).await;
 }
 
 /// They get the address of MongoDB, as their own client saves documents.
@@ -76,15 +82,7 @@ async fn executables_on_a_team_server_save_in_its_mongodb() {
     let Some(mongo) = MongoServer::start(test) else { return };
     let (data, package) = (tempfile::tempdir().unwrap(), package(Kind::Core, MIXED, ""));
     let krt = Krt::serve(package.path()).flag("--mongo", &mongo.url);
-    let team = Team::started_by(krt, data.path()).await;
-    team.api.post("/runtimes", json!({"id": "shop", "name": "The shop"})).await.expect(StatusCode::CREATED);
-    team.api.upload(packed(package.path())).await.expect(StatusCode::CREATED);
-    team.api.act("wire-v1", "start").await.expect(StatusCode::ACCEPTED);
-    team.until("wire-v1", "STARTED").await;
-    team.api.act("wire-v1", "publish").await.expect(StatusCode::OK);
-    assert_eq!(ask(&team, "one save").await.unwrap(), "hi one two three");
-    assert_eq!(ask(&team, "three find").await.unwrap(), "hi one two three[{hi one}]");
-    team.stop().await;
+    they_save_and_find(krt, data.path(), package.path()).await;
     let kept = Documents::Mongo(Mongo::connect(&(*mongo.url).into(), "shop").await.unwrap());
     let found = kept.find("orders", doc! { "text": "hi one" }).await.unwrap();
     assert_eq!(found.try_collect::<Vec<_>>().await.unwrap().len(), 1);
